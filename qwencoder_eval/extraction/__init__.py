@@ -1,0 +1,1 @@
+"""From a model's raw text to code: named, pure functions, one per published rule."""

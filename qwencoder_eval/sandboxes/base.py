@@ -1,0 +1,134 @@
+"""The Sandbox protocol, and the host's side of the agent's framed pipe.
+
+A backend says how to start an agent (``open``) and how to end it (``close``); everything else is shared, so
+that every backend behaves alike. The frame format is described in sandbox/agent.py.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+from ..errors import SandboxError
+from ..types import Program, Result
+from .languages import Language
+
+START_S = 30.0  # a sandbox that has not said hello by then is broken
+ANSWER_MARGIN_S = 20.0  # what the agent may need beyond a program's wall-clock limit: killing, wiping, sending
+COMPILE_CPU_S = 60.0
+
+
+class Channel(Protocol):
+    """Two byte streams to an agent. Both methods raise SandboxError where the other side is gone."""
+
+    def send(self, data: bytes) -> None: ...
+
+    def receive(self, size: int, deadline: float) -> bytes:
+        """Exactly ``size`` bytes, waiting until ``deadline`` (time.monotonic) at most."""
+        ...
+
+
+class Sandbox(ABC):
+    """A warm place that runs one program at a time."""
+
+    backend: str
+
+    def __init__(self, language: Language, memory_bytes: int) -> None:
+        self.language = language
+        self.memory_bytes = memory_bytes
+        self.channel: Channel | None = None
+        self.hello: dict[str, Any] = {}
+        self.programs = 0
+        self.clean = True
+
+    @abstractmethod
+    def open(self) -> Channel:
+        """Start the agent. Raises SandboxError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the agent and everything with it; never raises, may be called twice."""
+
+    def start(self) -> None:
+        try:
+            self.channel = self.open()
+            self.hello = json.loads(self._frame(time.monotonic() + START_S))
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        self.channel = None
+        self.close()
+
+    def run(self, program: Program) -> Result:
+        """Run a program to its end. Raises SandboxError where the sandbox failed, not the program."""
+        if self.channel is None:
+            raise SandboxError(f"{self.backend}: the sandbox is not running")
+        self.programs += 1
+        body = json.dumps(self.request(program)).encode()
+        steps = 2 if self.language.compile and not program.calls else 1
+        patience = program.limits.wall_s * steps + (COMPILE_CPU_S if steps == 2 else 0) + ANSWER_MARGIN_S
+        deadline = time.monotonic() + patience
+        try:
+            self.channel.send(struct.pack(">I", len(body)) + body)
+            header = json.loads(self._frame(deadline))
+            sizes = header.pop("lengths")
+            stdout, stderr, answers = (self.channel.receive(size, deadline) for size in sizes)
+            self.clean = header.pop("clean")
+            return Result(**header, stdout=stdout, stderr=stderr, answers=answers)
+        except SandboxError:
+            self.stop()
+            raise
+        except (ValueError, TypeError, KeyError) as error:
+            self.stop()
+            raise SandboxError(f"{self.backend}: the agent answered nonsense ({error})") from None
+
+    def request(self, program: Program) -> dict[str, Any]:
+        language, limits = self.language, program.limits
+        return {
+            "files": dict(program.files),
+            "main": language.file,
+            "compile": None if program.calls or not language.compile else list(language.compile),
+            "run": [*language.run, *program.args],
+            "stdin": program.stdin,
+            "calls": program.calls
+            and {
+                "function": program.calls.function,
+                "inputs": list(program.calls.inputs),
+                "cpu_s": list(program.calls.cpu_s),
+            },
+            "limits": {
+                "cpu_s": limits.cpu_s,
+                "wall_s": limits.wall_s,
+                "output_bytes": limits.output_bytes,
+                "answer_bytes": limits.answer_bytes,
+                "file_bytes": language.file_bytes,
+                "open_files": language.open_files,
+                "processes": language.processes,
+            },
+        }
+
+    def _frame(self, deadline: float) -> bytes:
+        assert self.channel is not None
+        (size,) = struct.unpack(">I", self.channel.receive(4, deadline))
+        return self.channel.receive(size, deadline)
+
+
+class Backend(Protocol):
+    """A kind of sandbox: docker, namespaces, none."""
+
+    name: str
+
+    def why_not(self) -> str | None:
+        """None where this machine can run it, else the reason in a few words."""
+        ...
+
+    def identity(self, language: Language) -> dict[str, str]:
+        """What verdicts rest on, for the scoring key: image digest, or versions of the machine's tools."""
+        ...
+
+    def sandbox(self, language: Language, memory_bytes: int) -> Sandbox: ...

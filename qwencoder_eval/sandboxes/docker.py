@@ -1,0 +1,158 @@
+"""Sandboxes in Docker: one long-lived container each, with the agent as its process 1.
+
+The harness talks to the agent over the engine's attach stream, so that it works wherever the engine does.
+When the harness goes away, however it dies, the engine closes that stream, the agent leaves, and the container
+is removed with everything in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import sys
+import time
+from functools import cached_property
+from typing import Any
+
+from ..errors import InfrastructureError, SandboxError
+from . import images
+from .base import Channel, Sandbox
+from .languages import Language
+
+# What the agent needs to become another user, to kill and to wipe; programs themselves get none of it.
+CAPABILITIES = ["SETUID", "SETGID", "KILL", "CHOWN", "DAC_OVERRIDE"]
+STDOUT, STDERR = 1, 2
+
+
+class AttachChannel:
+    """The engine's attach stream: what we write is the agent's input; its output comes in tagged chunks."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream  # kept: closing it closes the connection
+        self.sock: socket.socket = getattr(stream, "_sock", stream)
+        self.buffer = bytearray()
+        self.words = b""  # the agent's last words on standard error
+
+    def send(self, data: bytes) -> None:
+        try:
+            self.sock.settimeout(60)
+            self.sock.sendall(data)
+        except OSError as error:
+            raise SandboxError(f"docker: the container does not take input ({error})") from None
+
+    def receive(self, size: int, deadline: float) -> bytes:
+        while len(self.buffer) < size:
+            kind, length = struct.unpack(">BxxxI", self._read(8, deadline))
+            chunk = self._read(length, deadline)
+            if kind == STDOUT:
+                self.buffer += chunk
+            elif kind == STDERR:
+                self.words = (self.words + chunk)[-2000:]
+        data = bytes(self.buffer[:size])
+        del self.buffer[:size]
+        return data
+
+    def _read(self, size: int, deadline: float) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            left = deadline - time.monotonic()
+            try:
+                if left <= 0:
+                    raise TimeoutError
+                self.sock.settimeout(left)
+                chunk = self.sock.recv(min(size - len(data), 1 << 20))
+            except TimeoutError:
+                raise SandboxError("docker: the container does not answer") from None
+            except OSError as error:
+                raise SandboxError(f"docker: lost the container ({error})") from None
+            if not chunk:
+                words = self.words.decode("utf-8", "replace").strip().splitlines()
+                raise SandboxError("docker: the container died" + (f" ({words[-1][:200]})" if words else ""))
+            data += chunk
+        return bytes(data)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self.stream.close()
+
+
+class DockerSandbox(Sandbox):
+    backend = "docker"
+
+    def __init__(self, language: Language, memory_bytes: int, client: Any, image: Any, runtime: str | None) -> None:
+        super().__init__(language, memory_bytes)
+        self.client, self.image, self.runtime = client, image, runtime
+        self.container: Any = None
+        self.attached: AttachChannel | None = None
+
+    def open(self) -> Channel:
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        size = f"size={self.language.disk_bytes},nr_inodes={self.language.disk_files}"
+        try:
+            self.container = self.client.containers.create(
+                self.image.id,
+                ["--user", "setuid", "--accounting", "cgroup", "--memory", str(self.memory_bytes), "--memory-by-cgroup"],
+                stdin_open=True, auto_remove=True, init=False, labels={"qceval": str(os.getpid())},
+                network_mode="none", ipc_mode="private", read_only=True, runtime=self.runtime,
+                tmpfs={"/tmp": f"rw,exec,nosuid,nodev,mode=1777,{size}"}, shm_size="16m",
+                cap_drop=["ALL"], cap_add=CAPABILITIES, security_opt=["no-new-privileges"],
+                mem_limit=self.memory_bytes, memswap_limit=self.memory_bytes,
+                pids_limit=self.language.processes, nano_cpus=1_000_000_000,
+                # System V IPC and message queues outlive processes; nothing of it may pass to a neighbour.
+                sysctls={"kernel.shmmni": "0", "kernel.msgmni": "0", "kernel.sem": "0 0 0 0", "fs.mqueue.queues_max": "0"},
+                log_config={"Type": "none"}, working_dir="/",
+            )  # fmt: skip
+            params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+            self.attached = AttachChannel(self.container.attach_socket(params=params))
+            self.container.start()
+        except (DockerException, RequestException, OSError) as error:
+            reason = " ".join(str(getattr(error, "explanation", None) or error).split())[:300]
+            raise SandboxError(f"docker: cannot start a container ({reason})") from None
+        return self.attached
+
+    def close(self) -> None:
+        if self.attached:
+            self.attached.close()
+            self.attached = None
+        if self.container is not None:
+            container, self.container = self.container, None
+            with contextlib.suppress(Exception):  # already gone, or the engine is: nothing more to do
+                container.remove(force=True)
+
+
+class DockerBackend:
+    name = "docker"
+
+    def __init__(self, runtime: str | None = None) -> None:
+        self.runtime = runtime
+
+    @cached_property
+    def client(self) -> Any:
+        import docker
+
+        return docker.from_env(timeout=60)
+
+    def why_not(self) -> str | None:
+        try:
+            self.client.ping()
+        except Exception as error:
+            return f"no Docker engine answers ({str(error).splitlines()[0][:120]})"
+        return None
+
+    def image(self, language: Language) -> Any:
+        return images.build(self.client, language.image, lambda text: print(text, file=sys.stderr, flush=True))
+
+    def identity(self, language: Language) -> dict[str, str]:
+        image = self.image(language)
+        return {"backend": "docker", "image": image.id, "runtime": self.runtime or "runc"}
+
+    def sandbox(self, language: Language, memory_bytes: int) -> Sandbox:
+        if reason := self.why_not():
+            raise InfrastructureError(f"docker: {reason}; start the engine or use --sandbox namespaces")
+        return DockerSandbox(language, memory_bytes, self.client, self.image(language), self.runtime)

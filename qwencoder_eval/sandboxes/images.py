@@ -1,0 +1,67 @@
+"""Sandbox images: built from sandbox/images, named by the content of what they are built from, and reused.
+
+``qceval/python:3f2a...`` is the image of exactly this Dockerfile and agent. The digest that a run records is
+the image's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable
+from typing import Any
+
+from ..config import bundled
+from ..errors import InfrastructureError
+
+AGENT_FILES = ("agent.py", "calls.py")
+
+
+def build_context(image: str) -> bytes:
+    """The build context as a tar file, equal bytes for equal content."""
+    sandbox = bundled("sandbox")
+    files = {name: (sandbox / name).read_bytes() for name in AGENT_FILES}
+    folder = sandbox / "images" / image
+    files |= {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o644
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def tag(image: str) -> str:
+    return f"qceval/{image}:{hashlib.sha256(build_context(image)).hexdigest()[:12]}"
+
+
+def find(client: Any, image: str) -> Any | None:
+    """The built image, or None."""
+    from docker.errors import ImageNotFound
+
+    try:
+        return client.images.get(tag(image))
+    except ImageNotFound:
+        return None
+
+
+def build(client: Any, image: str, say: Callable[[str], None]) -> Any:
+    """Build an image unless it is there. Raises InfrastructureError with the last line of the build."""
+    from docker.errors import APIError, BuildError
+
+    if (found := find(client, image)) is not None:
+        return found
+    say(f"building sandbox image {tag(image)} (once)")
+    try:
+        built, _ = client.images.build(
+            fileobj=io.BytesIO(build_context(image)), custom_context=True, tag=tag(image), rm=True,
+            forcerm=True, network_mode="host", labels={"qceval": "image"},
+        )  # fmt: skip
+    except (BuildError, APIError) as error:
+        reason = " ".join(str(getattr(error, "explanation", None) or error).split())[:300]
+        raise InfrastructureError(
+            f"image {image}: cannot be built ({reason}); see `qceval doctor`, or use --sandbox namespaces"
+        ) from None
+    return built

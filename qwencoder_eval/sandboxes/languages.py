@@ -1,0 +1,50 @@
+"""Languages as data: sandbox/languages.toml, read once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from ..config import bundled
+from ..errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How to run programs of one language, and what a sandbox for them may use (bytes, counts)."""
+
+    name: str
+    image: str
+    file: str
+    run: tuple[str, ...]
+    version: tuple[str, ...]
+    compile: tuple[str, ...] | None = None
+    packages: tuple[str, ...] = ()
+    fixtures: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    disk_files: int = 0
+    file_bytes: int = 0
+    processes: int = 0
+    open_files: int = 0
+
+
+@cache
+def languages() -> dict[str, Language]:
+    """All languages by name."""
+    tables = tomllib.loads((bundled("sandbox") / "languages.toml").read_text())
+    limits = tables.pop("limits")
+    found = {}
+    for name, table in tables.items():
+        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        found[name] = Language(name=name, **{**limits, **fields})
+    return found
+
+
+def language(name: str) -> Language:
+    try:
+        return languages()[name]
+    except KeyError:
+        raise UsageError(f"language {name!r}: unknown; known: {', '.join(sorted(languages()))}") from None

@@ -1,0 +1,46 @@
+"""No sandbox at all: the agent as a plain child process. For reference solutions, or with --unsafe."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from ..config import bundled
+from .base import Channel, Sandbox
+from .languages import Language
+from .process import ProcessChannel
+
+
+class NoneSandbox(Sandbox):
+    backend = "none"
+
+    def open(self) -> Channel:
+        self.folder = tempfile.mkdtemp(prefix="qceval-")
+        agent = [sys.executable, "-s", "-B", str(bundled("sandbox") / "agent.py")]
+        options = ["--user", "none", "--accounting", "proc", "--memory", str(self.memory_bytes)]
+        work = ["--work", str(Path(self.folder) / "work")]
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
+        self.process = ProcessChannel(agent + options + work, "none", env)
+        return self.process
+
+    def close(self) -> None:
+        if process := self.__dict__.pop("process", None):
+            process.close()
+        if folder := self.__dict__.pop("folder", None):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class NoneBackend:
+    name = "none"
+
+    def why_not(self) -> str | None:
+        return None
+
+    def identity(self, language: Language) -> dict[str, str]:
+        return {"backend": "none", "python": platform.python_version()}
+
+    def sandbox(self, language: Language, memory_bytes: int) -> Sandbox:
+        return NoneSandbox(language, memory_bytes)

@@ -1,0 +1,188 @@
+"""The vocabulary of the harness. Every other module speaks in these nouns.
+
+Times are seconds, sizes bytes, lengths of model output tokens, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+
+class Outcome(StrEnum):
+    """What became of one check of one sample. Only the harness can write it, never the program."""
+
+    PASSED = "passed"
+    WRONG = "wrong"
+    COMPILE_ERROR = "compile_error"
+    RUNTIME_ERROR = "runtime_error"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    NO_CODE = "no_code"
+    PROMPT_TOO_LONG = "prompt_too_long"
+    INFRASTRUCTURE = "infrastructure"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One item of a benchmark.
+
+    ``stub`` is the code that a continuation stands behind (empty where answers are whole programs),
+    ``reference`` a completion that should pass, in the same form as a model's.
+    """
+
+    id: str
+    fields: Mapping[str, Any]  # what the prompt is made from
+    tests: Mapping[str, Any]
+    stub: str = ""
+    reference: str | None = None
+    language: str = "python"
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Ask for the text that follows ``text``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """Ask for the next assistant message; a last assistant message is a prefill left open."""
+
+    messages: tuple[Message, ...]
+
+
+Prompt = Continue | Chat
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    n: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 1024
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model answered. ``form`` says whether the text continues ``Problem.stub`` or stands alone."""
+
+    text: str
+    form: Literal["continuation", "whole"] = "continuation"
+    finish_reason: Literal["stop", "length", "recorded", "reference"] = "stop"
+    prompt_tokens: int | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The n-th completion of a problem."""
+
+    problem: str
+    number: int
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one program may use.
+
+    ``cpu_s`` counts the whole process tree. ``wall_s`` is the backstop for programs that wait instead of
+    work. Memory is a limit of the sandbox, not of the program: see ``Language.memory_bytes``.
+    """
+
+    cpu_s: float = 10.0
+    wall_factor: float = 3.0
+    output_bytes: int = 64 * 1024
+    answer_bytes: int = 64 * 1024 * 1024
+
+    @property
+    def wall_s(self) -> float:
+        return self.cpu_s * self.wall_factor + 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Ask a function of a Python program for its values on inputs it sees one after the other.
+
+    ``inputs`` holds one list of positional arguments a call, in JSON's types; ``cpu_s`` one limit a call.
+    """
+
+    function: str
+    inputs: Sequence[Sequence[Any]]
+    cpu_s: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a sandbox runs: files in a clean directory, a language's way to run them, and limits.
+
+    With ``calls``, the language's main file is loaded as a module and one function of it is called.
+    """
+
+    language: str
+    files: Mapping[str, str]
+    args: tuple[str, ...] = ()
+    stdin: str = ""
+    limits: Limits = field(default_factory=Limits)
+    calls: Calls | None = None
+
+
+Ending = Literal["exit", "signal", "compile_error", "cpu_limit", "wall_limit", "memory_limit", "answer_limit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the sandbox saw of one program; it says nothing about right or wrong.
+
+    ``answers`` are the raw lines of a program with calls: what the candidate process wrote, untrusted.
+    ``over`` tells the first call (or -1: the whole program) that used more CPU time than its limit,
+    though it ended before the kill; None when all kept theirs.
+    """
+
+    ending: Ending
+    status: int  # exit status, or signal number where ending is "signal"
+    cpu_s: float
+    wall_s: float
+    stdout: bytes = b""
+    stderr: bytes = b""
+    answers: bytes = b""
+    over: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one sample: ``checks`` by score name, ``measures`` by metric name.
+
+    ``evidence`` is short and bounded, but comes from a hostile program: escape it where it is shown.
+    """
+
+    problem: str
+    sample: int
+    checks: Mapping[str, Outcome]
+    measures: Mapping[str, float] = field(default_factory=dict)
+    evidence: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A number that people act on, with its interval (95 %)."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    problems: int
+    samples: int

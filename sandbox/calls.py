@@ -1,0 +1,148 @@
+"""In the candidate process: load a Python program, call one function of it, and write down its values.
+
+The program shares this process, so nothing here is trusted by anyone: it may replace all of it. It can
+only ever answer values; it does not hold the expected ones, and the comparison is made by the host.
+
+One line of JSON an answer: first ``{"loaded": true}`` or ``{"stage": "compile" | "load", "error": ...}``,
+then for each call ``{"value": ...}`` or ``{"error": ...}``. How a value travels, by exact type:
+
+    None, bool, int, float, str   as JSON (NaN and Infinity as Python's json writes them)
+    int of more than 4,000 digits {"$": "int", "hex": ...}
+    list                          a JSON array
+    dict and its standard kin     {"$": "dict", "items": [[key, value], ...]}
+    tuple, set, frozenset, deque  {"$": "tuple", "items": [...]}
+    bytes, bytearray, complex, range, Decimal, Fraction, numpy scalars and arrays: see ``_encode``
+    a subclass of one of these    as its base, with its own data, plus "class": its overridden methods are not asked
+    anything else                 {"$": "object", "class": ...}: equal to nothing
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections import Counter, OrderedDict, defaultdict, deque
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+MAX_DEPTH = 200  # deeper nesting travels as an object
+BIG_INT = 1 << 13_000  # about 4,000 digits; Python refuses to print integers past 4,300
+FLUSH_S = 0.005  # an answer waits at most this long, so that the agent's clock per call stays true
+ERROR_CHARS = 500
+SCALARS = {type(None), bool, float, str}
+
+
+class TooDeep(Exception):
+    pass
+
+
+def answer(fd: int, source: str, function: str, inputs: list[list[Any]]) -> None:
+    """Write one line for the loading and one for each call to ``fd``."""
+    pending = bytearray()
+    flushed = time.perf_counter()
+
+    def write(line: dict[str, Any], flush: bool = False) -> None:
+        nonlocal flushed
+        pending.extend(json.dumps(line).encode() + b"\n")
+        if flush or len(pending) > 1 << 16 or time.perf_counter() - flushed > FLUSH_S:
+            while pending:
+                del pending[: os.write(fd, pending)]
+            flushed = time.perf_counter()
+
+    stage = "compile"
+    try:
+        code = compile(source, "<string>", "exec", dont_inherit=True)
+        stage = "load"
+        namespace: dict[str, Any] = {}  # no __name__: a main guard does not run, as under EvalPlus
+        exec(code, namespace)
+        call = namespace[function]
+    except KeyError as error:
+        missing = error.args == (function,)
+        write({"stage": stage, "error": f"{function} is not defined" if missing else describe(error)}, flush=True)
+        return
+    except BaseException as error:
+        write({"stage": stage, "error": describe(error), "type": type(error).__name__}, flush=True)
+        return
+    write({"loaded": True}, flush=True)
+    for number, arguments in enumerate(inputs, 1):
+        try:
+            line = {"value": encode(call(*arguments))}
+        except BaseException as error:
+            line = {"error": describe(error), "type": type(error).__name__}
+        write(line, flush=number == len(inputs))
+
+
+def describe(error: BaseException) -> str:
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except BaseException:
+        text = type(error).__name__
+    return text[:ERROR_CHARS]
+
+
+def encode(value: Any) -> Any:
+    """``value`` in JSON's types, by the table above."""
+    try:
+        return _encode(value, 0)
+    except (TooDeep, RecursionError):
+        return {"$": "object", "class": f"{type(value).__name__} nested too deep"}
+
+
+def _encode(value: Any, depth: int) -> Any:
+    kind = type(value)
+    if kind in SCALARS:
+        return value
+    if kind is int:
+        return value if -BIG_INT < value < BIG_INT else {"$": "int", "hex": hex(value)}
+    if depth >= MAX_DEPTH:
+        raise TooDeep
+    if kind is list:
+        kinds = set(map(type, value))
+        if kinds <= SCALARS or (kinds == {int} and -BIG_INT < min(value) and max(value) < BIG_INT):
+            return value
+        return [_encode(item, depth + 1) for item in value]
+    for base, tag in SEQUENCES:
+        if isinstance(value, base):
+            items = [_encode(item, depth + 1) for item in base.__iter__(value)]
+            return named({"$": tag, "items": items}, kind, base)
+    for base in MAPPINGS:
+        if isinstance(value, base):
+            pairs = [[_encode(k, depth + 1), _encode(v, depth + 1)] for k, v in base.items(value)]
+            return named({"$": base.__name__, "items": pairs}, kind, base)
+    if isinstance(value, str):
+        return named({"$": "str", "text": str.__str__(value)}, kind, str)
+    if isinstance(value, float) and kind.__module__ != "numpy":
+        return named({"$": "float", "number": float.__float__(value)}, kind, float)
+    if isinstance(value, int):
+        return named({"$": "int", "hex": hex(int.__index__(value))}, kind, int)
+    if isinstance(value, complex) and kind.__module__ != "numpy":
+        plain = complex.__complex__(value)
+        return named({"$": "complex", "of": [plain.real, plain.imag]}, kind, complex)
+    if isinstance(value, (bytes, bytearray)):
+        base = bytes if isinstance(value, bytes) else bytearray
+        return named({"$": base.__name__, "hex": base.hex(value)}, kind, base)
+    if kind is range:
+        return {"$": "range", "of": [value.start, value.stop, value.step]}
+    if isinstance(value, Decimal):
+        return named({"$": "Decimal", "text": Decimal.__str__(value)}, kind, Decimal)
+    if kind is Fraction:
+        return {"$": "Fraction", "of": [hex(value.numerator), hex(value.denominator)]}
+    if (numpy := sys.modules.get("numpy")) is not None:
+        if isinstance(value, numpy.generic) and value.dtype.kind in "biufc":
+            return {"$": "numpy", "dtype": value.dtype.str, "value": _encode(value.item(), depth + 1)}
+        if kind is numpy.ndarray and value.dtype.kind in "biufcU":
+            flat = [_encode(item, depth + 1) for item in value.ravel().tolist()]
+            return {"$": "ndarray", "dtype": value.dtype.str, "shape": list(value.shape), "items": flat}
+    return {"$": "object", "class": str(kind.__name__)[:100]}
+
+
+def named(encoded: dict[str, Any], kind: type, base: type) -> dict[str, Any]:
+    if kind is not base:
+        encoded["class"] = str(kind.__name__)[:100]
+    return encoded
+
+
+SEQUENCES = ((tuple, "tuple"), (list, "list"), (set, "set"), (frozenset, "frozenset"), (deque, "deque"))
+MAPPINGS = (Counter, OrderedDict, defaultdict, dict)
