@@ -118,11 +118,13 @@ class Calls:
     """Ask a function of a Python program for its values on inputs it sees one after the other.
 
     ``inputs`` holds one list of positional arguments a call, in JSON's types; ``cpu_s`` one limit a call.
+    ``timed`` adds each call's own CPU time to its answer: for trusted programs, whose word counts.
     """
 
     function: str
     inputs: Sequence[Sequence[Any]]
     cpu_s: Sequence[float]
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,15 @@ class Result:
     stderr: bytes = b""
     answers: bytes = b""
     over: int | None = None
+
+    @property
+    def timed_out(self) -> bool:
+        return self.over is not None or self.ending in ("cpu_limit", "wall_limit")
+
+    @property
+    def ambiguous(self) -> bool:
+        """A timeout that a busy machine can cause: the backstop fired, or the program ended just past its limit."""
+        return self.ending == "wall_limit" or (self.over is not None and self.ending != "cpu_limit")
 
 
 @dataclass(frozen=True, slots=True)

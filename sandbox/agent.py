@@ -287,7 +287,7 @@ class Agent:
                 os.environ.update(environment)
                 sys.path[0:1] = [self.work]
                 os.close(READY)
-                calls.answer(ANSWERS, request["files"][request["main"]], ask["function"], ask["inputs"])
+                calls.answer(ANSWERS, request["files"][request["main"]], ask["function"], ask["inputs"], ask["timed"])
             else:
                 argv = request[step]
                 os.execvpe(argv[0], argv, environment)

@@ -38,8 +38,8 @@ class TooDeep(Exception):
     pass
 
 
-def answer(fd: int, source: str, function: str, inputs: list[list[Any]]) -> None:
-    """Write one line for the loading and one for each call to ``fd``."""
+def answer(fd: int, source: str, function: str, inputs: list[list[Any]], timed: bool) -> None:
+    """Write one line for the loading and one for each call to ``fd``, with its CPU seconds if ``timed``."""
     pending = bytearray()
     flushed = time.perf_counter()
 
@@ -67,8 +67,11 @@ def answer(fd: int, source: str, function: str, inputs: list[list[Any]]) -> None
         return
     write({"loaded": True}, flush=True)
     for number, arguments in enumerate(inputs, 1):
+        started = time.process_time() if timed else 0.0
         try:
-            line = {"value": encode(call(*arguments))}
+            value = call(*arguments)
+            spent = time.process_time() - started if timed else 0.0
+            line = {"value": encode(value), "cpu_s": spent} if timed else {"value": encode(value)}
         except BaseException as error:
             line = {"error": describe(error), "type": type(error).__name__}
         write(line, flush=number == len(inputs))

@@ -100,6 +100,7 @@ class Sandbox(ABC):
                 "function": program.calls.function,
                 "inputs": list(program.calls.inputs),
                 "cpu_s": list(program.calls.cpu_s),
+                "timed": program.calls.timed,
             },
             "limits": {
                 "cpu_s": limits.cpu_s,

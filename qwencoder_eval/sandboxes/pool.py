@@ -1,0 +1,111 @@
+"""Warm sandboxes, shared by worker threads; one program at a time in each."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import SandboxError
+from ..types import Program, Result
+from .base import Backend, Sandbox
+from .languages import language
+
+ATTEMPTS = 3  # sandboxes that may die under a program before that is reported
+RECYCLE_AFTER = 5000  # programs that one sandbox runs before a fresh one takes its place
+
+
+def memory_for_each(wanted: int, workers: int) -> int:
+    """What a language asks for, or an equal share of four fifths of the machine where that is less (bytes)."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(wanted, int(total * 0.8) // workers)
+
+
+class Pool:
+    """At most ``workers`` sandboxes at a time. Start no thread of its own: callers bring theirs."""
+
+    def __init__(self, backend: Backend, workers: int) -> None:
+        self.backend, self.workers = backend, workers
+        self._idle: list[Sandbox] = []
+        self._running = 0
+        self._waiting_alone = 0
+        self._changed = threading.Condition()
+        self._slots = threading.Semaphore(workers)
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with self._changed:
+            idle, self._idle = self._idle, []
+        for sandbox in idle:
+            sandbox.stop()
+
+    def run(self, program: Program) -> Result:
+        """Raises SandboxError where several fresh sandboxes could not do it."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting_alone)
+            self._running += 1
+        try:
+            return self._attempt(program)
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def run_alone(self, program: Program) -> Result:
+        """Wait until no other program runs, and let none start meanwhile."""
+        with self._changed:
+            self._waiting_alone += 1
+            self._changed.wait_for(lambda: not self._running)
+            self._running += 1
+        try:
+            return self._attempt(program)
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._waiting_alone -= 1
+                self._changed.notify_all()
+
+    def _attempt(self, program: Program) -> Result:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self._sandbox(program.language) as sandbox:
+                    return sandbox.run(program)
+            except SandboxError:
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError
+
+    @contextmanager
+    def _sandbox(self, name: str) -> Iterator[Sandbox]:
+        with self._slots:
+            sandbox = self._take(name)
+            try:
+                yield sandbox
+            except BaseException:
+                sandbox.stop()
+                raise
+            if not sandbox.clean or sandbox.programs >= RECYCLE_AFTER:
+                sandbox.stop()
+            else:
+                with self._changed:
+                    self._idle.append(sandbox)
+
+    def _take(self, name: str) -> Sandbox:
+        """An idle sandbox of this language, or a fresh one in the place of another language's."""
+        with self._changed:
+            for index in range(len(self._idle) - 1, -1, -1):
+                if self._idle[index].language.name == name:
+                    return self._idle.pop(index)
+            spare = self._idle.pop(0) if self._idle else None
+        if spare:
+            spare.stop()
+        wanted = language(name)
+        sandbox = self.backend.sandbox(wanted, memory_for_each(wanted.memory_bytes, self.workers))
+        sandbox.start()
+        return sandbox

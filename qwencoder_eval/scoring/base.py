@@ -1,0 +1,61 @@
+"""What a scorer is, and what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..types import Outcome, Problem, Program, Result
+
+EVIDENCE_CHARS = 400
+
+
+class Runner(Protocol):
+    """The sandboxes, as a scorer sees them. Both methods raise SandboxError where no sandbox will do it."""
+
+    def run(self, program: Program) -> Result: ...
+
+    def run_alone(self, program: Program) -> Result:
+        """With nothing else of ours running: the second try of an ambiguous timeout."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict but for its address."""
+
+    checks: Mapping[str, Outcome]
+    measures: Mapping[str, float] = field(default_factory=dict)
+    evidence: Mapping[str, str] = field(default_factory=dict)
+
+
+class Scorer(Protocol):
+    """Compares an output with what was expected. Its instances are immutable and shared by threads."""
+
+    checks: tuple[str, ...]  # the scores it gives, in order
+
+    def key(self) -> dict[str, Any]:
+        """Everything a verdict of this scorer rests on besides code and tests; changes when the rule does."""
+        ...
+
+    def reference_programs(self, problem: Problem) -> Sequence[Program]:
+        """Trusted programs whose results ``learn`` needs; empty where the tests say all."""
+        ...
+
+    def learn(self, problem: Problem, results: Sequence[Result]) -> Any:
+        """What ``score`` has to know of the reference programs, read once a problem.
+
+        Raises InfrastructureError where they did not do what a reference must: nothing can be scored then.
+        """
+        ...
+
+    def score(self, problem: Problem, code: str, known: Any, runner: Runner) -> Judgement:
+        """Run ``code`` and judge it against what ``learn`` returned."""
+        ...
+
+
+def short(value: object) -> str:
+    """Evidence, bounded."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= EVIDENCE_CHARS else text[: EVIDENCE_CHARS - 1] + "…"

@@ -1,0 +1,252 @@
+"""Score a Python function by calling it: what EvalPlus does, with the expected values out of its reach.
+
+The candidate answers values from its sandbox; the comparison happens here. Two generations of EvalPlus's
+comparison are kept apart, because published numbers rest on both:
+
+- ``EvalPlus``: evalplus/evalplus at 26d6d00 (after 0.3.1), evalplus/eval/__init__.py.
+- ``EvalPlus021``: the same file at tag v0.2.1, which the Qwen2.5-Coder evaluation ran.
+
+Known differences from both, on purpose: the special oracle of ``find_zero`` is asked about the input as it was
+given, not as the candidate may have changed it; a subclass is compared by its data, not by its own ``__eq__``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..errors import InfrastructureError
+from ..types import Calls, Limits, Outcome, Problem, Program, Result
+from .base import Judgement, Runner, short
+from .values import Answer, Failure, Forged, decode, decode_line, type_name
+
+TASK_S = 60.0  # EvalPlus's budget for all calls of a suite, beside the sum of their limits
+REFERENCE_CALL_S = 60.0
+REFERENCE_S = 600.0
+# An answer this much longer than the expected one cannot be equal: numpy's scalars take 25 times the room of a
+# plain number. It is not decoded, so a hostile answer costs no more than an honest one.
+LONGER, LONGER_BYTES = 32, 1 << 16
+MAX_RANGE = 1 << 20  # items of a range that are spread out for a comparison with tolerance
+
+
+
+def polynomial(inputs: Sequence[Any], output: Any) -> float:
+    """The polynomial of HumanEval's ``find_zero`` at the root that was found: xs[0] + xs[1] x + ..."""
+    return sum(coefficient * math.pow(output, power) for power, coefficient in enumerate(inputs[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One value of the reference solution: as it travelled, and the CPU seconds it took."""
+
+    encoded: Any
+    cpu_s: float
+    line: bytes = field(init=False, default=b"")  # the answer line that is equal to the byte
+    plain: bool = field(init=False, default=True)  # whether equal lines mean equal values: NaN and objects do not
+
+    def __post_init__(self) -> None:
+        line = json.dumps({"value": self.encoded}).encode()
+        object.__setattr__(self, "line", line)
+        object.__setattr__(self, "plain", b"NaN" not in line and b'"object"' not in line)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """EvalPlus's judgement of the calls of one suite, in order: a tolerance that it turns on stays on."""
+
+    generation: Literal["0.2.1", "0.3"]
+    function: str
+    atol: float
+
+    @property
+    def oracle(self) -> bool:
+        return self.function == "find_zero"
+
+    def right(self, inputs: Sequence[Any], answer: Answer, wanted: Expected, so_far: Sequence[Expected]) -> bool:
+        """Whether an answer counts as right; ``so_far`` are the expected values up to this one. Never raises."""
+        try:
+            output, expected = answer.value, decode(wanted.encoded)
+            if self.oracle:
+                value = polynomial(inputs, output)
+                if self.generation == "0.3":
+                    return abs(value) <= self.atol
+                if not value <= self.atol:  # without abs, and then the ordinary comparison as well
+                    return False
+            if output == expected:
+                return True
+            atol = self.atol
+            if atol == 0 and any(self.turns_on(decode(earlier.encoded)) for earlier in so_far):
+                atol = 1e-6
+            same_type = type_name(answer.encoded) == type_name(wanted.encoded)
+            return atol != 0 and self.close(output, expected, same_type, atol)
+        except Exception:  # what cannot be compared is wrong, as upstream's assertion fails
+            return False
+
+    def close(self, output: Any, expected: Any, same_type: bool, atol: float) -> bool:
+        import numpy
+
+        for value in (output, expected):
+            if isinstance(value, range) and len(value) > MAX_RANGE:
+                return False
+        with numpy.errstate(all="ignore"):
+            if self.generation == "0.2.1":
+                numpy.testing.assert_allclose(output, expected, rtol=1e-07, atol=atol)
+                return True
+            if not same_type or (isinstance(expected, (list, tuple)) and len(output) != len(expected)):
+                return False
+            return bool(numpy.allclose(output, expected, rtol=1e-07, atol=atol))
+
+    def turns_on(self, expected: Any) -> bool:
+        """Whether this expected value makes the tolerance 1e-6 from here on, where a task names none."""
+        if isinstance(expected, float):
+            return True
+        if isinstance(expected, (list, tuple)) and (expected or self.generation == "0.2.1"):
+            return all(isinstance(item, float) for item in expected)
+        if type(expected).__name__ == "ndarray":
+            return str(expected.dtype) in ("float64", "float32")
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class CallScorer:
+    """Suites of inputs for one function, in order; a suite counts only where those before it passed.
+
+    ``suites`` maps the name of a score to the field of ``Problem.tests`` that holds its inputs: a list of
+    argument lists. ``Problem.tests`` also holds ``entry_point`` and ``atol``. The limit of a call is the larger of
+    ``min_limit_s`` and ``factor`` times the reference solution's CPU time for it.
+    """
+
+    suites: Mapping[str, str]
+    generation: Literal["0.2.1", "0.3"] = "0.3"
+    min_limit_s: float = 4.0
+    factor: float = 4.0
+    version: int = 1
+    checks: tuple[str, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "checks", tuple(self.suites))
+
+    def key(self) -> dict[str, Any]:
+        return {
+            "scorer": "calls",
+            "version": self.version,
+            "comparison": f"evalplus {self.generation}",
+            "suites": dict(self.suites),
+            "min_limit_s": self.min_limit_s,
+            "factor": self.factor,
+            "task_s": TASK_S,
+        }
+
+    def reference_programs(self, problem: Problem) -> list[Program]:
+        code = problem.stub + (problem.reference or "")
+        programs = []
+        for tests in self.suites.values():
+            inputs = problem.tests[tests]
+            calls = Calls(problem.tests["entry_point"], inputs, [REFERENCE_CALL_S] * len(inputs), timed=True)
+            programs.append(Program("python", {"main.py": code}, limits=Limits(REFERENCE_S), calls=calls))
+        return programs
+
+    def learn(self, problem: Problem, results: Sequence[Result]) -> list[list[Expected]]:
+        return [
+            expected_answers(problem, result, len(problem.tests[tests]))
+            for tests, result in zip(self.suites.values(), results, strict=True)
+        ]
+
+    def score(self, problem: Problem, code: str, known: list[list[Expected]], runner: Runner) -> Judgement:
+        checks: dict[str, Outcome] = {}
+        evidence: dict[str, str] = {}
+        outcome = Outcome.PASSED
+        for (check, tests), expected in zip(self.suites.items(), known, strict=True):
+            if outcome is Outcome.PASSED:
+                outcome, evidence = self._suite(problem, problem.tests[tests], code, expected, runner)
+                if evidence:
+                    evidence["check"] = check
+            checks[check] = outcome
+        return Judgement(checks, evidence=evidence)
+
+    def _suite(
+        self, problem: Problem, inputs: Sequence[Any], code: str, expected: list[Expected], runner: Runner
+    ) -> tuple[Outcome, dict[str, str]]:
+        limits = [max(self.min_limit_s, self.factor * answer.cpu_s) for answer in expected]
+        budget = Limits(cpu_s=min(TASK_S, sum(limits)) + 1.0)
+        calls = Calls(problem.tests["entry_point"], inputs, limits)
+        program = Program("python", {"main.py": code}, limits=budget, calls=calls)
+        result = runner.run(program)
+        judged = self.judge(problem, inputs, expected, result)
+        if judged[0] is Outcome.TIMEOUT and result.ambiguous:
+            judged = self.judge(problem, inputs, expected, runner.run_alone(program))
+        return judged
+
+    def judge(
+        self, problem: Problem, inputs: Sequence[Any], expected: list[Expected], result: Result
+    ) -> tuple[Outcome, dict[str, str]]:
+        """The outcome of a suite from what its program answered, with evidence where it did not pass."""
+        compare = Comparison(self.generation, problem.tests["entry_point"], float(problem.tests["atol"]))
+        *lines, torn = result.answers.split(b"\n")  # after the last newline: nothing, unless it was cut off
+        try:
+            if not lines:
+                return ending(result, "before it was loaded")
+            loaded = decode_line(lines[0]).value
+            if isinstance(loaded, Failure):
+                return failed(loaded)
+            if loaded is not True:
+                raise Forged("the first line is not about loading")
+            for call, wanted in enumerate(expected):
+                number = f"call {call + 1} of {len(expected)}"
+                if call + 1 >= len(lines):
+                    return ending(result, f"in {number}: {short(inputs[call])}")
+                if call == result.over:
+                    return ending(result, f"CPU limit passed in {number}: {short(inputs[call])}")
+                line = lines[call + 1]
+                if line == wanted.line and wanted.plain and not compare.oracle:
+                    continue
+                if len(line) > LONGER * len(wanted.line) + LONGER_BYTES:
+                    got, right = f"an answer of {len(line)} bytes", False
+                else:
+                    answer = decode_line(line)
+                    if isinstance(answer.value, Failure):
+                        outcome, evidence = failed(answer.value)
+                        return outcome, {"input": short(inputs[call]), **evidence}
+                    got = line.removeprefix(b'{"value": ').decode("utf-8", "replace")[:-1]
+                    right = compare.right(inputs[call], answer, wanted, expected[: call + 1])
+                if not right:
+                    said = {"input": short(inputs[call]), "expected": short(json.dumps(wanted.encoded)), "got": short(got)}
+                    return Outcome.WRONG, said
+            if len(lines) != len(expected) + 1 or torn:
+                raise Forged(f"more answers than the {len(expected)} calls")
+        except Forged as error:
+            return Outcome.WRONG, {"error": f"the program interfered with its answers: {error}"}
+        if result.timed_out or result.ending != "exit" or result.status != 0:
+            return ending(result, "after the last call")
+        return Outcome.PASSED, {}
+
+
+def failed(failure: Failure) -> tuple[Outcome, dict[str, str]]:
+    evidence = {"error": short(failure.error)}
+    if failure.type_name == "MemoryError":
+        return Outcome.OUT_OF_MEMORY, evidence
+    return (Outcome.COMPILE_ERROR if failure.stage == "compile" else Outcome.RUNTIME_ERROR), evidence
+
+
+def ending(result: Result, where: str) -> tuple[Outcome, dict[str, str]]:
+    """The outcome of a program that did not answer to the end."""
+    evidence = {"error": f"{result.ending.replace('_', ' ')} {where}"}
+    if result.stderr:
+        evidence["stderr"] = short(result.stderr.decode("utf-8", "replace").strip()[-300:])
+    if result.timed_out:
+        return Outcome.TIMEOUT, evidence
+    if result.ending == "memory_limit":
+        return Outcome.OUT_OF_MEMORY, evidence
+    return Outcome.RUNTIME_ERROR, evidence
+
+
+def expected_answers(problem: Problem, reference: Result, calls: int) -> list[Expected]:
+    """The reference solution's answers. Raises InfrastructureError where it did not answer every call."""
+    answers = [json.loads(line, parse_constant=float) for line in reference.answers.split(b"\n")[1:-1]]
+    if len(answers) != calls or any("value" not in answer for answer in answers):
+        wrong = next((answer["error"] for answer in answers if "error" in answer), reference.ending)
+        raise InfrastructureError(f"{problem.id}: the reference solution fails here ({short(str(wrong))})")
+    return [Expected(answer["value"], answer["cpu_s"]) for answer in answers]
