@@ -183,11 +183,12 @@ class Agent:
             data += chunk
         return bytes(data)
 
-    def send(self, header: dict[str, Any], *streams: bytes) -> None:
+    def send(self, header: dict[str, Any], *streams: bytearray) -> None:
         body = json.dumps(header).encode()
-        data = memoryview(b"".join([struct.pack(">I", len(body)), body, *streams]))
-        while data:
-            data = data[os.write(self.host_out, data) :]
+        for part in (struct.pack(">I", len(body)) + body, *streams):
+            data = memoryview(part)
+            while data:
+                data = data[os.write(self.host_out, data) :]
 
     # -- one program -------------------------------------------------------------------------------
 
@@ -245,9 +246,7 @@ class Agent:
             "cpu_s": cpu,
             "wall_s": time.monotonic() - started,
             "over": watch.over,
-            "stdout": bytes(watch.streams["stdout"].kept),
-            "stderr": bytes(watch.streams["stderr"].kept),
-            "answers": bytes(watch.streams["answers"].kept),
+            **{name: tail.kept for name, tail in watch.streams.items()},
         }
 
     def candidate(self, request: dict[str, Any], step: str, ends: dict[str, int], ready: int) -> NoReturn:
@@ -287,7 +286,9 @@ class Agent:
                 os.environ.update(environment)
                 sys.path[0:1] = [self.work]
                 os.close(READY)
-                calls.answer(ANSWERS, request["files"][request["main"]], ask["function"], ask["inputs"], ask["timed"])
+                calls.answer(
+                    ANSWERS, request["files"][request["main"]], ask["function"], ask["inputs"], ask["timed"]
+                )
             else:
                 argv = request[step]
                 os.execvpe(argv[0], argv, environment)
@@ -317,7 +318,9 @@ class Agent:
             resource.setrlimit(what, (soft, soft))
         hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
         stack = self.memory if hard == resource.RLIM_INFINITY else min(self.memory, hard)
-        resource.setrlimit(resource.RLIMIT_STACK, (stack, hard))  # deep recursion, as upstream evaluators allow
+        resource.setrlimit(
+            resource.RLIMIT_STACK, (stack, hard)
+        )  # deep recursion, as upstream evaluators allow
 
     def become_user(self) -> None:
         if self.user == "setuid":
@@ -391,7 +394,12 @@ class Watch:
     """Reads a program's streams and clocks until it ends or has to be ended."""
 
     def __init__(
-        self, agent: Agent, child: int, limits: dict[str, Any], ask: dict[str, Any] | None, ends: dict[str, int]
+        self,
+        agent: Agent,
+        child: int,
+        limits: dict[str, Any],
+        ask: dict[str, Any] | None,
+        ends: dict[str, int],
     ) -> None:
         self.agent, self.child = agent, child
         self.cpu_s: float = limits["cpu_s"]

@@ -60,7 +60,10 @@ def answer(fd: int, source: str, function: str, inputs: list[list[Any]], timed: 
         call = namespace[function]
     except KeyError as error:
         missing = error.args == (function,)
-        write({"stage": stage, "error": f"{function} is not defined" if missing else describe(error)}, flush=True)
+        write(
+            {"stage": stage, "error": f"{function} is not defined" if missing else describe(error)},
+            flush=True,
+        )
         return
     except BaseException as error:
         write({"stage": stage, "error": describe(error), "type": type(error).__name__}, flush=True)

@@ -89,7 +89,12 @@ def build_root(plan: dict[str, Any]) -> None:
 
 def close_ipc() -> None:
     """System V IPC and message queues outlive processes; nothing of it may pass to a neighbour."""
-    for name, text in {"kernel/shmmni": "0", "kernel/msgmni": "0", "kernel/sem": "0 0 0 0", "fs/mqueue/queues_max": "0"}.items():
+    for name, text in {
+        "kernel/shmmni": "0",
+        "kernel/msgmni": "0",
+        "kernel/sem": "0 0 0 0",
+        "fs/mqueue/queues_max": "0",
+    }.items():
         try:
             with open(f"/proc/sys/{name}", "w") as file:
                 file.write(text)

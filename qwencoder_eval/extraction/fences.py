@@ -13,7 +13,6 @@ from typing import NamedTuple
 # A whole line that starts like a fence: indentation, run of backticks or tildes, the rest of the line.
 # Possessive repeats, and one attempt per line start: the scan is linear in the text.
 _FENCE_LINE = re.compile(r"(?<![^\r\n])( {0,3}+)(`{3,}+|~{3,}+)([^\r\n]*+)")
-_LINE_START = re.compile(r"(?<![^\r\n])(?=[^\r\n])")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -64,21 +63,18 @@ def _blocks(text: str) -> Iterator[_Block]:
 
 def _block(text: str, opening: re.Match[str], end: int) -> _Block:
     words = opening[3].split(maxsplit=1)
-    start = _after_line_end(text, opening.end())
-    return _Block(words[0].casefold() if words else "", len(opening[1]), start, max(start, end))
-
-
-def _after_line_end(text: str, at: int) -> int:
-    ending = _LINE_END.match(text, at)
-    return ending.end() if ending else at
+    ending = _LINE_END.match(text, opening.end())
+    start = ending.end() if ending else end
+    return _Block(words[0].casefold() if words else "", len(opening[1]), start, end)
 
 
 def _content(text: str, block: _Block) -> str:
     content = text[block.start : block.end]
-    for ending in ("\r\n", "\n", "\r"):
-        if content.endswith(ending):
-            content = content.removesuffix(ending)
-            break
+    content = (
+        content.removesuffix("\n").removesuffix("\r")
+        if content.endswith("\n")
+        else content.removesuffix("\r")
+    )
     if not block.indentation:
         return content
-    return re.sub(rf"{_LINE_START.pattern} {{1,{block.indentation}}}", "", content)
+    return re.sub(rf"(?<![^\r\n]) {{1,{block.indentation}}}", "", content)

@@ -13,8 +13,8 @@ How the search stays short. EvalPlus parses every span of lines. The same answer
 2. If lines [a, p) parse, and line p has code at column 0 that is no ``else``, ``elif``, ``except`` or
    ``finally``, then lines [a, e) parse exactly if lines [p, e) do. So starts are taken from the last line
    up, and each needs only its own first statement parsed.
-3. A bracket or triple-quoted string that is open at the end of the input was open at the end of each line
-   since its first, so none of these lines can end a span.
+3. Where input can go on but does not parse, what is open tells which earlier ends to pass over: a span ends
+   with a logical line, not with a block's header or a decorator, and not inside a ``try`` without handlers.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ import ast
 import codeop
 import re
 import threading
+import tokenize
 import warnings
 from bisect import bisect_right
+from collections.abc import Sequence
 from enum import Enum
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -44,7 +46,8 @@ MAX_PARSED = 16 << 20
 A count, not a clock: the same text gets the same answer on every machine.
 """
 
-_PARSE_OVERHEAD = 256  # what one attempt costs beside its characters, in characters
+_PARSE_OVERHEAD = 64  # what one attempt costs beside its characters, in characters
+_TOKENIZE_FACTOR = 4  # how much longer ``tokenize`` takes over a character than the parser
 
 _ALLOW_INCOMPLETE: int = codeop.PyCF_ALLOW_INCOMPLETE_INPUT  # type: ignore[attr-defined]
 
@@ -55,12 +58,13 @@ _ANSI = re.compile(r"\x1b(?:\[[\x30-\x3f]*+[\x20-\x2f]*+[\x40-\x7e]|[\x40-\x5a\x
 _TRIVIAL = re.compile(r"[ \t\f]*+(?:#[^\r\0\ud800-\udfff]*+)?\r?\Z")
 # Code to the right of column 0. A form feed resets the column; a backslash may leave the line empty.
 _INDENTED = re.compile(r"[ \t]++[^ \t\f\r#\\]")
-# Code at column 0 that cannot belong to the statement before.
-_STATEMENT = re.compile(r"(?!(?:else|elif|except|finally)\b)[^ \t\f\r#\\]")
-_LONE_RETURN = re.compile(r"\r(?!\n|\Z)")
-_OPEN_AT_END = re.compile(
-    r"'[(\[{]' was never closed|unterminated triple-quoted (?:f-)?string literal \(detected at line \d+\)"
-)
+# Code at column 0 that can only go on with the statement before, and code there that cannot.
+_CONTINUATION = re.compile(r"(?:else|elif|except|finally)(?![\w\x80-\U0010ffff])")
+_STATEMENT = re.compile(rf"(?!{_CONTINUATION.pattern})[^ \t\f\r#\\]")
+# Where ``tokenize`` may see other lines or indentation than the parser: a carriage return that ends a line
+# by itself, a backslash before any code.
+_UNUSUAL = re.compile(r"\r(?!\n|\Z)|^[ \t\f]*+\\", re.MULTILINE)
+_TOKENS_END = re.compile(r"EOF in multi-line|unterminated triple-quoted")
 
 _warnings_lock = threading.Lock()  # warnings.catch_warnings swaps the filters of the whole process
 
@@ -123,7 +127,7 @@ class _Search:
         self.non_blank = [0, *accumulate(bool(line.strip()) for line in self.lines)]
         self.statements = [n for n, line in enumerate(self.lines) if _STATEMENT.match(line)]
         self.statements.append(len(self.lines))
-        self.error_lines_count = not _LONE_RETURN.search(text)
+        self.unusual = _UNUSUAL.search(text) is not None
         self.left = MAX_PARSED
 
     def source(self, a: int, e: int) -> str:
@@ -150,7 +154,7 @@ class _Search:
         for a in range(count - 1, -1, -1):
             if _TRIVIAL.match(self.lines[a]):
                 ends[a] = ends[a + 1]
-            elif not _INDENTED.match(self.lines[a]):
+            elif not (_INDENTED.match(self.lines[a]) or _CONTINUATION.match(self.lines[a])):
                 ends[a] = self.end(a, ends)
         return ends
 
@@ -178,15 +182,51 @@ class _Search:
                     alive = middle
                 case _Status.DEAD:
                     dead = middle
-        e = alive
-        while e > a:
-            error = self.parse(a, e)
-            if error is None:
-                break
-            e -= 1
-            if self.error_lines_count and error.lineno and _OPEN_AT_END.fullmatch(error.msg):
-                e = min(e, a + error.lineno - 1)  # fact 3
-        return e
+        if alive > a and self.parse(a, alive) is None:
+            return alive
+        for e in reversed(self.possible_ends(a, alive)):
+            if self.parse(a, e) is None:
+                while e < alive and _TRIVIAL.match(self.lines[e]):
+                    e += 1
+                return e
+        return a
+
+    def possible_ends(self, a: int, e: int) -> Sequence[int]:
+        """Where before e a span from a may end (fact 3), lines without tokens left out; [a, e) can go on."""
+        every = range(a + 1, e)
+        if self.unusual:
+            return every
+        self.spend(_TOKENIZE_FACTOR * (self.starts[e] - self.starts[a]))
+        found: list[int] = []
+        blocks: list[bool] = []  # the open ones, true for that of a try
+        header = first = last = ""
+        lines = (line + "\n" for line in self.lines[a:e])
+        try:
+            for token in tokenize.generate_tokens(lines.__next__):
+                match token.type:
+                    case tokenize.INDENT:
+                        blocks.append(header == "try")
+                    case tokenize.DEDENT:
+                        blocks.pop()
+                    case tokenize.NEWLINE:
+                        if first != "@" and last != ":" and not any(blocks):
+                            found.append(a + token.start[0])
+                        header, first = first, ""
+                    case tokenize.COMMENT | tokenize.NL:
+                        pass
+                    case _:
+                        first, last = first or token.string, token.string
+        except tokenize.TokenError as error:
+            if not _TOKENS_END.search(str(error)):
+                return every
+        except SyntaxError:
+            return every
+        return found
+
+    def spend(self, characters: int) -> None:
+        self.left -= characters
+        if self.left < 0:
+            raise _OverBudgetError
 
     def status(self, a: int, e: int) -> _Status:
         error = self.parse(a, e, _ALLOW_INCOMPLETE)
@@ -197,9 +237,7 @@ class _Search:
     def parse(self, a: int, e: int, flags: int = 0) -> SyntaxError | None:
         """What ``ast.parse`` raises on these lines, every kind of refusal as SyntaxError."""
         source = self.source(a, e)
-        self.left -= len(source) + _PARSE_OVERHEAD
-        if self.left < 0:
-            raise _OverBudgetError
+        self.spend(len(source) + _PARSE_OVERHEAD)
         try:
             compile(source, "<text>", "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)
         except SyntaxError as error:

@@ -17,7 +17,9 @@ from ..types import Program, Result
 from .languages import Language
 
 START_S = 30.0  # a sandbox that has not said hello by then is broken
-ANSWER_MARGIN_S = 20.0  # what the agent may need beyond a program's wall-clock limit: killing, wiping, sending
+ANSWER_MARGIN_S = (
+    20.0  # what the agent may need beyond a program's wall-clock limit: killing, wiping, sending
+)
 COMPILE_CPU_S = 60.0
 
 

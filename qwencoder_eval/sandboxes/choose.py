@@ -30,7 +30,9 @@ def choose(name: str, trusted: bool, say: Callable[[str], None], runtime: str | 
     """
     if name == "none":
         if not trusted:
-            raise UsageError("--sandbox none: would run model output unprotected; add --unsafe to do it all the same")
+            raise UsageError(
+                "--sandbox none: would run model output unprotected; add --unsafe to do it all the same"
+            )
         return NoneBackend()
     if name != "auto":
         chosen = backend(name, runtime)

@@ -50,8 +50,9 @@ class AttachChannel:
                 self.buffer += chunk
             elif kind == STDERR:
                 self.words = (self.words + chunk)[-2000:]
-        data = bytes(self.buffer[:size])
-        del self.buffer[:size]
+        # What is left over is short: cut it off, rather than copy what may be hundreds of megabytes.
+        data, self.buffer = self.buffer, self.buffer[size:]
+        del data[size:]
         return data
 
     def _read(self, size: int, deadline: float) -> bytes:
@@ -83,7 +84,9 @@ class AttachChannel:
 class DockerSandbox(Sandbox):
     backend = "docker"
 
-    def __init__(self, language: Language, memory_bytes: int, client: Any, image: Any, runtime: str | None) -> None:
+    def __init__(
+        self, language: Language, memory_bytes: int, client: Any, image: Any, runtime: str | None
+    ) -> None:
         super().__init__(language, memory_bytes)
         self.client, self.image, self.runtime = client, image, runtime
         self.container: Any = None
@@ -146,7 +149,9 @@ class DockerBackend:
         return None
 
     def image(self, language: Language) -> Any:
-        return images.build(self.client, language.image, lambda text: print(text, file=sys.stderr, flush=True))
+        return images.build(
+            self.client, language.image, lambda text: print(text, file=sys.stderr, flush=True)
+        )
 
     def identity(self, language: Language) -> dict[str, str]:
         image = self.image(language)

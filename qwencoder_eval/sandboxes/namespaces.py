@@ -23,7 +23,17 @@ from .images import AGENT_FILES
 from .languages import Language
 from .process import ProcessChannel
 
-SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/alternatives", "/etc/ld.so.cache")
+SYSTEM = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+)
 
 
 def interpreter() -> Path:
@@ -42,7 +52,13 @@ class NamespacesSandbox(Sandbox):
 
     def open(self) -> Channel:
         self.cgroup = cgroups.create(self.memory_bytes, self.language.processes)
-        enter = [str(interpreter()), "-I", "-S", str(bundled("sandbox") / "enter.py"), json.dumps(self.plan())]
+        enter = [
+            str(interpreter()),
+            "-I",
+            "-S",
+            str(bundled("sandbox") / "enter.py"),
+            json.dumps(self.plan()),
+        ]
         self.process = ProcessChannel(enter, "namespaces", {"PATH": "/usr/bin:/bin"})
         return self.process
 
@@ -126,7 +142,9 @@ class NamespacesBackend:
 
     def identity(self, language: Language) -> dict[str, str]:
         try:
-            ran = subprocess.run(list(language.version), capture_output=True, text=True, timeout=30, check=False)
+            ran = subprocess.run(
+                list(language.version), capture_output=True, text=True, timeout=30, check=False
+            )
             version = (ran.stdout or ran.stderr).strip().splitlines()[0] if ran.stdout or ran.stderr else "?"
         except OSError:
             version = "missing"

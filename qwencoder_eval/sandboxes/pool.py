@@ -28,6 +28,8 @@ class Pool:
     def __init__(self, backend: Backend, workers: int) -> None:
         self.backend, self.workers = backend, workers
         self._idle: list[Sandbox] = []
+        self._all: set[Sandbox] = set()
+        self._closed = False
         self._running = 0
         self._waiting_alone = 0
         self._changed = threading.Condition()
@@ -40,9 +42,11 @@ class Pool:
         self.close()
 
     def close(self) -> None:
+        """Stop every sandbox, also those that run a program: their callers get a SandboxError."""
         with self._changed:
-            idle, self._idle = self._idle, []
-        for sandbox in idle:
+            self._closed = True
+            everything, self._all, self._idle = self._all, set(), []
+        for sandbox in everything:
             sandbox.stop()
 
     def run(self, program: Program) -> Result:
@@ -77,7 +81,7 @@ class Pool:
                 with self._sandbox(program.language) as sandbox:
                     return sandbox.run(program)
             except SandboxError:
-                if attempt == ATTEMPTS:
+                if attempt == ATTEMPTS or self._closed:
                     raise
         raise AssertionError
 
@@ -88,13 +92,19 @@ class Pool:
             try:
                 yield sandbox
             except BaseException:
-                sandbox.stop()
+                self._discard(sandbox)
                 raise
             if not sandbox.clean or sandbox.programs >= RECYCLE_AFTER:
-                sandbox.stop()
+                self._discard(sandbox)
             else:
                 with self._changed:
-                    self._idle.append(sandbox)
+                    if not self._closed:
+                        self._idle.append(sandbox)
+
+    def _discard(self, sandbox: Sandbox) -> None:
+        with self._changed:
+            self._all.discard(sandbox)
+        sandbox.stop()
 
     def _take(self, name: str) -> Sandbox:
         """An idle sandbox of this language, or a fresh one in the place of another language's."""
@@ -104,8 +114,16 @@ class Pool:
                     return self._idle.pop(index)
             spare = self._idle.pop(0) if self._idle else None
         if spare:
-            spare.stop()
+            self._discard(spare)
         wanted = language(name)
         sandbox = self.backend.sandbox(wanted, memory_for_each(wanted.memory_bytes, self.workers))
-        sandbox.start()
+        with self._changed:
+            if self._closed:
+                raise SandboxError(f"{self.backend.name}: the pool is closed")
+            self._all.add(sandbox)
+        try:
+            sandbox.start()
+        except BaseException:
+            self._discard(sandbox)
+            raise
         return sandbox

@@ -15,7 +15,12 @@ class ProcessChannel:
         self.backend = backend
         try:
             self.process = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, bufsize=0
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=env,
+                bufsize=0,
             )
         except OSError as error:
             raise SandboxError(f"{backend}: cannot start {argv[0]}: {error.strerror}") from None
@@ -45,7 +50,7 @@ class ProcessChannel:
             if not chunk:
                 raise SandboxError(self._death())
             data += chunk
-        return bytes(data)
+        return data
 
     def close(self) -> None:
         """End the process: its input ends first, and an agent without a host leaves at once."""

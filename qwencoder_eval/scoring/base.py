@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gzip
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..types import Outcome, Problem, Program, Result
@@ -19,6 +22,20 @@ class Runner(Protocol):
     def run_alone(self, program: Program) -> Result:
         """With nothing else of ours running: the second try of an ambiguous timeout."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The answer lines of a reference program, on disk: some are megabytes, and few are needed twice."""
+
+    path: Path
+
+    def lines(self) -> Iterator[bytes]:
+        with gzip.open(self.path) as file:
+            yield from file
+
+    def line(self, number: int) -> bytes:
+        return next(itertools.islice(self.lines(), number, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +60,7 @@ class Scorer(Protocol):
         """Trusted programs whose results ``learn`` needs; empty where the tests say all."""
         ...
 
-    def learn(self, problem: Problem, results: Sequence[Result]) -> Any:
+    def learn(self, problem: Problem, references: Sequence[Recorded]) -> Any:
         """What ``score`` has to know of the reference programs, read once a problem.
 
         Raises InfrastructureError where they did not do what a reference must: nothing can be scored then.

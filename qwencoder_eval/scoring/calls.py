@@ -12,25 +12,27 @@ given, not as the candidate may have changed it; a subclass is compared by its d
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import InfrastructureError
 from ..types import Calls, Limits, Outcome, Problem, Program, Result
-from .base import Judgement, Runner, short
+from .base import Judgement, Recorded, Runner, short
 from .values import Answer, Failure, Forged, decode, decode_line, type_name
 
 TASK_S = 60.0  # EvalPlus's budget for all calls of a suite, beside the sum of their limits
 REFERENCE_CALL_S = 60.0
-REFERENCE_S = 600.0
+REFERENCE_LIMITS = Limits(cpu_s=600.0, answer_bytes=1 << 30)
+ANSWER_ROOM = 1 << 24  # bytes that the answers of a suite may take beyond twice the expected ones
+LONG_LINE = 1 << 16  # bytes; of longer expected answers only the digest stays in memory
 # An answer this much longer than the expected one cannot be equal: numpy's scalars take 25 times the room of a
 # plain number. It is not decoded, so a hostile answer costs no more than an honest one.
 LONGER, LONGER_BYTES = 32, 1 << 16
 MAX_RANGE = 1 << 20  # items of a range that are spread out for a comparison with tolerance
-
 
 
 def polynomial(inputs: Sequence[Any], output: Any) -> float:
@@ -40,17 +42,37 @@ def polynomial(inputs: Sequence[Any], output: Any) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One value of the reference solution: as it travelled, and the CPU seconds it took."""
+    """One value of the reference solution, as the answer line that is equal to it to the byte.
 
-    encoded: Any
+    Of a long line only the digest is kept, and the line is read again in the rare case that it is needed.
+    """
+
+    size: int
+    digest: bytes
+    plain: bool  # whether equal lines mean equal values: of NaN and of objects they do not
     cpu_s: float
-    line: bytes = field(init=False, default=b"")  # the answer line that is equal to the byte
-    plain: bool = field(init=False, default=True)  # whether equal lines mean equal values: NaN and objects do not
+    short_line: bytes | None
+    source: Recorded
+    number: int
 
-    def __post_init__(self) -> None:
-        line = json.dumps({"value": self.encoded}).encode()
-        object.__setattr__(self, "line", line)
-        object.__setattr__(self, "plain", b"NaN" not in line and b'"object"' not in line)
+    @classmethod
+    def of(cls, timed_line: bytes, source: Recorded, number: int) -> Expected:
+        """From a timed answer: ``{"value": ..., "cpu_s": ...}``, taken apart as text because it may be long."""
+        value, _, cpu_s = timed_line.rstrip().rpartition(b', "cpu_s": ')
+        line = value + b"}"
+        plain = b"NaN" not in line and b'"object"' not in line
+        kept = line if len(line) <= LONG_LINE else None
+        return cls(len(line), hashlib.sha256(line).digest(), plain, float(cpu_s[:-1]), kept, source, number)
+
+    def same_line(self, line: bytes) -> bool:
+        if self.short_line is not None:
+            return line == self.short_line
+        return len(line) == self.size and hashlib.sha256(line).digest() == self.digest
+
+    @property
+    def encoded(self) -> Any:
+        line = self.short_line if self.short_line is not None else self.source.line(self.number)
+        return json.loads(line, parse_constant=float)["value"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +87,9 @@ class Comparison:
     def oracle(self) -> bool:
         return self.function == "find_zero"
 
-    def right(self, inputs: Sequence[Any], answer: Answer, wanted: Expected, so_far: Sequence[Expected]) -> bool:
+    def right(
+        self, inputs: Sequence[Any], answer: Answer, wanted: Expected, so_far: Sequence[Expected]
+    ) -> bool:
         """Whether an answer counts as right; ``so_far`` are the expected values up to this one. Never raises."""
         try:
             output, expected = answer.value, decode(wanted.encoded)
@@ -146,13 +170,13 @@ class CallScorer:
         for tests in self.suites.values():
             inputs = problem.tests[tests]
             calls = Calls(problem.tests["entry_point"], inputs, [REFERENCE_CALL_S] * len(inputs), timed=True)
-            programs.append(Program("python", {"main.py": code}, limits=Limits(REFERENCE_S), calls=calls))
+            programs.append(Program("python", {"main.py": code}, limits=REFERENCE_LIMITS, calls=calls))
         return programs
 
-    def learn(self, problem: Problem, results: Sequence[Result]) -> list[list[Expected]]:
+    def learn(self, problem: Problem, references: Sequence[Recorded]) -> list[list[Expected]]:
         return [
-            expected_answers(problem, result, len(problem.tests[tests]))
-            for tests, result in zip(self.suites.values(), results, strict=True)
+            expected_answers(problem, reference, len(problem.tests[tests]))
+            for tests, reference in zip(self.suites.values(), references, strict=True)
         ]
 
     def score(self, problem: Problem, code: str, known: list[list[Expected]], runner: Runner) -> Judgement:
@@ -171,7 +195,8 @@ class CallScorer:
         self, problem: Problem, inputs: Sequence[Any], code: str, expected: list[Expected], runner: Runner
     ) -> tuple[Outcome, dict[str, str]]:
         limits = [max(self.min_limit_s, self.factor * answer.cpu_s) for answer in expected]
-        budget = Limits(cpu_s=min(TASK_S, sum(limits)) + 1.0)
+        room = 2 * sum(answer.size for answer in expected) + ANSWER_ROOM
+        budget = Limits(cpu_s=min(TASK_S, sum(limits)) + 1.0, answer_bytes=room)
         calls = Calls(problem.tests["entry_point"], inputs, limits)
         program = Program("python", {"main.py": code}, limits=budget, calls=calls)
         result = runner.run(program)
@@ -185,25 +210,22 @@ class CallScorer:
     ) -> tuple[Outcome, dict[str, str]]:
         """The outcome of a suite from what its program answered, with evidence where it did not pass."""
         compare = Comparison(self.generation, problem.tests["entry_point"], float(problem.tests["atol"]))
-        *lines, torn = result.answers.split(b"\n")  # after the last newline: nothing, unless it was cut off
+        lines = answer_lines(result.answers)
         try:
-            if not lines:
+            if (first := next(lines, None)) is None:
                 return ending(result, "before it was loaded")
-            loaded = decode_line(lines[0]).value
+            loaded = decode_line(first).value
             if isinstance(loaded, Failure):
                 return failed(loaded)
             if loaded is not True:
                 raise Forged("the first line is not about loading")
             for call, wanted in enumerate(expected):
                 number = f"call {call + 1} of {len(expected)}"
-                if call + 1 >= len(lines):
+                if (line := next(lines, None)) is None or call == result.over:
                     return ending(result, f"in {number}: {short(inputs[call])}")
-                if call == result.over:
-                    return ending(result, f"CPU limit passed in {number}: {short(inputs[call])}")
-                line = lines[call + 1]
-                if line == wanted.line and wanted.plain and not compare.oracle:
+                if wanted.plain and not compare.oracle and wanted.same_line(line):
                     continue
-                if len(line) > LONGER * len(wanted.line) + LONGER_BYTES:
+                if len(line) > LONGER * wanted.size + LONGER_BYTES:
                     got, right = f"an answer of {len(line)} bytes", False
                 else:
                     answer = decode_line(line)
@@ -213,9 +235,9 @@ class CallScorer:
                     got = line.removeprefix(b'{"value": ').decode("utf-8", "replace")[:-1]
                     right = compare.right(inputs[call], answer, wanted, expected[: call + 1])
                 if not right:
-                    said = {"input": short(inputs[call]), "expected": short(json.dumps(wanted.encoded)), "got": short(got)}
-                    return Outcome.WRONG, said
-            if len(lines) != len(expected) + 1 or torn:
+                    truth = short(json.dumps(wanted.encoded))
+                    return Outcome.WRONG, {"input": short(inputs[call]), "expected": truth, "got": short(got)}
+            if next(lines, None) is not None or not result.answers.endswith(b"\n"):
                 raise Forged(f"more answers than the {len(expected)} calls")
         except Forged as error:
             return Outcome.WRONG, {"error": f"the program interfered with its answers: {error}"}
@@ -243,10 +265,26 @@ def ending(result: Result, where: str) -> tuple[Outcome, dict[str, str]]:
     return Outcome.RUNTIME_ERROR, evidence
 
 
-def expected_answers(problem: Problem, reference: Result, calls: int) -> list[Expected]:
+def expected_answers(problem: Problem, reference: Recorded, calls: int) -> list[Expected]:
     """The reference solution's answers. Raises InfrastructureError where it did not answer every call."""
-    answers = [json.loads(line, parse_constant=float) for line in reference.answers.split(b"\n")[1:-1]]
-    if len(answers) != calls or any("value" not in answer for answer in answers):
-        wrong = next((answer["error"] for answer in answers if "error" in answer), reference.ending)
-        raise InfrastructureError(f"{problem.id}: the reference solution fails here ({short(str(wrong))})")
-    return [Expected(answer["value"], answer["cpu_s"]) for answer in answers]
+    found = []
+    for number, line in enumerate(reference.lines()):
+        if line.startswith(b'{"value": '):
+            found.append(Expected.of(line, reference, number))
+        elif "error" in (answer := json.loads(line)):
+            raise InfrastructureError(
+                f"{problem.id}: the reference solution fails here ({short(answer['error'])})"
+            )
+    if len(found) != calls:
+        raise InfrastructureError(
+            f"{problem.id}: the reference solution answers {len(found)} of {calls} calls here"
+        )
+    return found
+
+
+def answer_lines(answers: bytes) -> Iterator[bytes]:
+    """Whole lines without their newline, one at a time: together they can be hundreds of megabytes."""
+    start = 0
+    while (end := answers.find(b"\n", start)) >= 0:
+        yield bytes(answers[start:end])
+        start = end + 1

@@ -63,7 +63,15 @@ def decode_line(line: bytes) -> Answer:
             return Answer(Failure(str(answer["error"])[:500], str(answer.get("type", "Error"))[:100], stage))
         if answer == {"loaded": True}:
             return Answer(True)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ArithmeticError, MemoryError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+        ArithmeticError,
+        MemoryError,
+    ) as error:
         raise Forged(f"not an answer ({type(error).__name__})") from None
     raise Forged("not an answer")
 

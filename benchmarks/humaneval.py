@@ -1,0 +1,62 @@
+"""HumanEval and HumanEval+: 164 Python functions from their docstrings (arXiv 2107.03374, arXiv 2305.01210)."""
+
+from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
+from qwencoder_eval.datasets.rows import Rows
+from qwencoder_eval.extraction.programs import as_program, sanitized_program
+from qwencoder_eval.scoring.calls import CallScorer
+from qwencoder_eval.types import Continue, Problem, Sampling
+
+SUITES = {"humaneval": "base_input", "humaneval+": "plus_input"}
+# Stop strings of a direct completion: EvalPlus's common ones, then HumanEval's (evalplus/provider/utility.py).
+STOP = ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(")
+STOP += ("\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert ")
+FENCES = ("\n```\n", "```")  # Qwen's evaluation adds these
+
+
+def stripped_with_newline(problem):
+    return Continue(problem.fields["prompt"].strip() + "\n")
+
+
+def rows(version, sha256):
+    file = f"humanevalplus/{version}/HumanEvalPlus.jsonl.gz"
+    return Rows(version=version, file=file, sha256=sha256, count=164, release=("HumanEvalPlus", version))
+
+
+TODAY = rows("v0.1.10", "c7b62636d76dc7a462e6928996c1193850ab899411be9eb5000eb01d93e51e9d")
+QWENS = rows("v0.1.9", "c26471de111c0afdeff64953b1ea37bcfb5d2716371494b58b51092f29e582d2")
+ROW = {
+    "task_id": "HumanEval/double", "entry_point": "double", "atol": 0, "canonical_solution": "    return x * 2\n",
+    "prompt": 'def double(x: float) -> float:\n    """ Twice x. """\n',
+    "base_input": [[1], [2.5]], "plus_input": [[0.1], [-3]],
+}  # fmt: skip
+
+
+class HumanEval(Benchmark):
+    name = "humaneval"
+    version = "1"
+    reference = "https://github.com/evalplus/evalplus/blob/26d6d00bb1fd0fa37f39c99d5290da67891d1c5e/evalplus/evaluate.py"
+    asking = {
+        "greedy": Asking(TODAY, stripped_with_newline, Sampling(max_tokens=768, stop=STOP)),
+        "qwen": Asking(QWENS, stripped_with_newline, Sampling(max_tokens=768, stop=STOP + FENCES)),
+    }
+    scoring = {
+        "evalplus": Scoring(as_program, CallScorer(SUITES, min_limit_s=4.0)),
+        "sanitized": Scoring(sanitized_program, CallScorer(SUITES, min_limit_s=4.0)),
+        "evalplus-0.2.1": Scoring(as_program, CallScorer(SUITES, generation="0.2.1", min_limit_s=1.0)),
+    }
+    profiles = {
+        "evalplus": ("greedy", "evalplus"),
+        "evalplus-sanitized": ("greedy", "sanitized"),
+        "qwen": ("qwen", "evalplus-0.2.1"),
+    }
+    decontaminate = ("prompt", "canonical_solution", "test")
+    golden = (
+        Golden(ROW, "    return x + x\n", {"humaneval": "passed", "humaneval+": "passed"}),
+        Golden(ROW, "    return abs(x) * 2\n", {"humaneval": "passed", "humaneval+": "wrong"}),
+        Golden(ROW, "    return x\n", {"humaneval": "wrong", "humaneval+": "wrong"}, profile="qwen"),
+    )
+
+    def problem(self, row):
+        tests = {key: row[key] for key in ("entry_point", "atol", "base_input", "plus_input")}
+        fields = {"prompt": row["prompt"], "entry_point": row["entry_point"]}
+        return Problem(row["task_id"], fields, tests, stub=row["prompt"], reference=row["canonical_solution"])

@@ -1,0 +1,192 @@
+"""The Benchmark protocol: what one file declares, and what registration demands of it.
+
+Asking and scoring are two things; a profile names a pair. Published numbers of one benchmark come from
+different rules, and any scoring that shares an asking can re-score its completions.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from .datasets.rows import Row, Rows, content_hash, load
+from .errors import DatasetError, PluginError, UsageError
+from .scoring.base import Scorer
+from .types import Completion, Outcome, Problem, Prompt, Sampling
+
+Extract = Callable[[Problem, Completion], str | None]
+NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
+PINNED = re.compile(r"https://\S+/[0-9a-f]{7,40}(/\S*)?|https://arxiv\.org/abs/\S+|original")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a model is asked: which rows, which prompt, which sampling."""
+
+    rows: Rows
+    prompt: Callable[[Problem], Prompt]
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How its answers are scored: a named extraction, then a scorer."""
+
+    extract: Extract
+    scorer: Scorer
+
+    def key(self) -> dict[str, Any]:
+        name = getattr(self.extract, "__qualname__", type(self.extract).__qualname__)
+        return {**self.scorer.key(), "extract": f"{self.extract.__module__}.{name}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A row, what a model might answer, and the verdict that must come of it."""
+
+    row: Mapping[str, Any]
+    output: str
+    expect: Mapping[str, str]
+    profile: str = ""
+
+
+class Benchmark:
+    """Subclass this in one file; declare, do nothing: no I/O, no model, no process.
+
+    name           as on the command line and in score keys: lower case, digits, + . -
+    version        of this file's rules, as a string; change it when verdicts can change
+    reference      URL of the rules' source pinned to a commit or a paper, or "original"
+    asking, scoring, profiles    profiles: name -> (asking, scoring); the first one is the default
+    decontaminate  fields of a row that decontamination looks at
+    golden         two or more vectors; at least one must fail
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    reference: ClassVar[str]
+    asking: ClassVar[Mapping[str, Asking]]
+    scoring: ClassVar[Mapping[str, Scoring]]
+    profiles: ClassVar[Mapping[str, tuple[str, str]]]
+    decontaminate: ClassVar[Sequence[str]]
+    golden: ClassVar[Sequence[Golden]]
+    trusted: ClassVar[bool] = False  # reference solutions of these rows may run without a sandbox
+    file: ClassVar[Path]  # set by registration
+
+    def problem(self, row: Row) -> Problem:
+        """A pure function of the row."""
+        raise PluginError(str(self.file), "problem", "not defined", "define problem(self, row) -> Problem")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A benchmark with one of its profiles chosen: what a run is made of."""
+
+    benchmark: Benchmark
+    name: str
+
+    @property
+    def asking(self) -> Asking:
+        return self.benchmark.asking[self.benchmark.profiles[self.name][0]]
+
+    @property
+    def scoring(self) -> Scoring:
+        return self.benchmark.scoring[self.benchmark.profiles[self.name][1]]
+
+    def problems(self, offline: bool = False) -> list[Problem]:
+        """All problems, in the order of the rows. Raises DatasetError."""
+        rows = load(self.asking.rows, self.benchmark.file.parent, offline)
+        try:
+            found = [self.benchmark.problem(row) for row in rows]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            where = f"{self.benchmark.file}: problem: {type(error).__name__}: {error}"
+            raise DatasetError(f"{where}; the rows are not what this benchmark expects") from None
+        doubled = [problem.id for problem in found if sum(p.id == problem.id for p in found) > 1]
+        if doubled:
+            raise DatasetError(f"{self.benchmark.file}: problem: id {doubled[0]!r} twice; ids must be unique")
+        return found
+
+    @cached_property
+    def dataset_hash(self) -> str:
+        rows = self.asking.rows
+        return content_hash(rows.inline) if rows.inline else rows.sha256
+
+
+def profile(benchmark: Benchmark, name: str | None) -> Profile:
+    """The profile of this name, or the default one. Raises UsageError."""
+    if name is not None and name not in benchmark.profiles:
+        known = ", ".join(benchmark.profiles)
+        raise UsageError(f"--profile {name}: {benchmark.name} has {known}; choose one of them")
+    return Profile(benchmark, name or next(iter(benchmark.profiles)))
+
+
+def validate(cls: type[Benchmark], file: Path) -> None:
+    """Refuse a benchmark that does not keep the protocol. Raises PluginError with file, field and remedy."""
+
+    def refuse(where: str, problem: str, remedy: str) -> None:
+        raise PluginError(str(file), where, problem, remedy)
+
+    kinds = {
+        "name": str, "version": str, "reference": str, "asking": Mapping, "scoring": Mapping,
+        "profiles": Mapping, "decontaminate": Sequence, "golden": Sequence,
+    }  # fmt: skip
+    for where, kind in kinds.items():
+        if not hasattr(cls, where):
+            refuse(where, "missing", f"set {where} in class {cls.__name__}")
+        value = getattr(cls, where)
+        if not isinstance(value, kind) or (kind is Sequence and isinstance(value, str)):
+            refuse(where, f"is a {type(value).__name__}", f"make it a {kind.__name__}")
+    if not NAME.fullmatch(cls.name):
+        refuse("name", f"{cls.name!r}", "use lower-case letters, digits, + . -")
+    if not PINNED.fullmatch(cls.reference):
+        refuse(
+            "reference", "not pinned", "give a URL with a commit in it, a paper's arXiv URL, or 'original'"
+        )
+    for where, kind in (("asking", Asking), ("scoring", Scoring)):
+        for key, value in getattr(cls, where).items():
+            if not isinstance(value, kind):
+                refuse(f"{where}[{key!r}]", f"is a {type(value).__name__}", f"make it {kind.__name__}(...)")
+    if not cls.profiles:
+        refuse("profiles", "empty", "name at least one pair of an asking and a scoring")
+    for key, pair in cls.profiles.items():
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            refuse(f"profiles[{key!r}]", f"is {pair!r}", "make it a pair (asking, scoring)")
+        for where, part in zip(("asking", "scoring"), pair, strict=True):
+            if part not in getattr(cls, where):
+                refuse(f"profiles[{key!r}]", f"{where} {part!r} does not exist", f"use a key of {where}")
+    for key, asking in cls.asking.items():
+        rows = asking.rows
+        if not isinstance(rows, Rows):
+            refuse(f"asking[{key!r}].rows", f"is a {type(rows).__name__}", "make it Rows(...)")
+        if bool(rows.file) == bool(rows.inline):
+            refuse(f"asking[{key!r}].rows", "has no rows or two kinds", "give either file= or inline=")
+        if rows.file and not rows.sha256:
+            refuse(f"asking[{key!r}].rows", "has no sha256", "pin it; `qceval data verify` prints the hash")
+    if cls.problem is Benchmark.problem:
+        refuse("problem", "not defined", "define problem(self, row) -> Problem")
+    if list(inspect.signature(cls.problem).parameters) != ["self", "row"]:
+        refuse("problem", "has other parameters", "define it as problem(self, row)")
+    validate_golden(cls, refuse)
+
+
+def validate_golden(cls: type[Benchmark], refuse: Callable[[str, str, str], None]) -> None:
+    if len(cls.golden) < 2:
+        refuse("golden", f"{len(cls.golden)} vectors", "give two or more")
+    for number, vector in enumerate(cls.golden):
+        if not isinstance(vector, Golden):
+            refuse(
+                f"golden[{number}]", f"is a {type(vector).__name__}", "make it Golden(row, output, expect)"
+            )
+        if vector.profile and vector.profile not in cls.profiles:
+            refuse(f"golden[{number}].profile", f"{vector.profile!r} does not exist", "use a key of profiles")
+        for check, outcome in vector.expect.items():
+            if outcome not in set(Outcome):
+                refuse(
+                    f"golden[{number}].expect[{check!r}]", f"{outcome!r}", f"use one of {', '.join(Outcome)}"
+                )
+    if all(set(vector.expect.values()) == {"passed"} for vector in cls.golden):
+        refuse("golden", "all pass", "add one that must fail: a test that cannot fail shows nothing")

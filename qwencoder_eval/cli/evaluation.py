@@ -1,0 +1,168 @@
+"""`qceval run`, `qceval score` and `qceval check`: the same evaluation of different models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..benchmark import Benchmark, profile
+from ..config import results_folder
+from ..errors import UsageError
+from ..models.base import Model
+from ..models.reference import ReferenceModel
+from ..models.replay import ReplayModel
+from ..registry import discover
+from ..reports.table import draw, for_terminal
+from ..runs.journal import Journal
+from ..sandboxes.choose import choose
+from ..stream.session import Settings, run_benchmark
+from . import options
+from .options import Bars, cores, print_json, say
+
+
+def evaluate(
+    benches: Sequence[Benchmark],
+    model: Model,
+    profile_name: str | None,
+    flags: dict[str, Any],
+    sampling: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """Evaluate one model on benchmarks, one after the other, and print nothing but progress."""
+    reference = isinstance(model, ReferenceModel)
+    trusted = flags["unsafe"] or reference
+    backend = choose(flags["sandbox_name"], trusted, say, flags["runtime"])
+    first = []
+    if backend.name == "none":
+        first.append("UNSANDBOXED: programs run with your rights")
+    if reference:
+        first.append("no --model: the reference solutions are run")
+    if first:
+        # Line one of every output says so; with --json that is standard error, and the document's notes.
+        click.echo("; ".join(first), err=flags["as_json"])
+    settings = Settings(
+        out=flags["out"] or results_folder(),
+        workers=flags["workers"] or cores(),
+        ks=tuple(sorted(set(flags["ks"]))),
+        offline=flags["offline"],
+        **sampling,
+    )
+    reports = []
+    for bench in benches:
+        chosen = profile(bench, profile_name)
+        bars = Bars(bench.name)
+        try:
+            reports.append(run_benchmark(chosen, model, backend, settings, bars, say))
+        finally:
+            bars.close()
+    return reports
+
+
+def finish(reports: list[dict[str, Any]], as_json: bool) -> int:
+    """Print the reports; 3 where samples are left without a verdict."""
+    if as_json:
+        print_json(reports[0] if len(reports) == 1 else reports)
+    else:
+        draw(reports)
+    return 3 if any("missing" in report for report in reports) else 0
+
+
+def load(names: str, plugins: Sequence[Path]) -> list[Benchmark]:
+    registry = discover(plugins)
+    for error in registry.refused:
+        say(f"qceval: left out: {error}")
+    return [registry.load(name.strip()) for name in names.split(",") if name.strip()]
+
+
+@click.command("run")
+@click.option("--bench", required=True, metavar="NAME[,NAME]", help="Benchmarks; see qceval list.")
+@click.option("--model", metavar="M", help="The model; without it the reference solutions are run.")
+@click.option(
+    "--backend", type=click.Choice(["auto", "reference", "replay"]), default="auto", show_default=True
+)
+@click.option(
+    "--samples", type=click.Path(path_type=Path), metavar="FILE", help="Recorded outputs, for replay."
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N problems.")
+@click.option("-n", "n", type=click.IntRange(1), metavar="N", help="Samples a problem.")
+@click.option("--temperature", type=click.FloatRange(0), metavar="T")
+@options.profile
+@options.running
+def run_command(
+    bench: str, model: str | None, backend: str, samples: Path | None, profile: str | None, limit: int | None,
+    n: int | None, temperature: float | None, **flags: Any,
+) -> int:  # fmt: skip
+    """Generate and score. Killed or interrupted, the same command continues.
+
+    Example: qceval run --bench humaneval,starter
+    """
+    chosen: Model
+    if samples is not None or backend == "replay":
+        if samples is None:
+            raise UsageError("--backend replay: give the recorded outputs with --samples FILE")
+        chosen = ReplayModel(samples, model)
+    elif model in (None, "reference"):
+        chosen = ReferenceModel()
+    else:
+        raise UsageError(
+            f"--model {model}: no generating backend is installed; score its outputs with qceval score"
+        )
+    benches = load(bench, flags["plugins"])
+    sampling = {"limit": limit, "n": n, "temperature": temperature}
+    return finish(evaluate(benches, chosen, profile, flags, sampling), flags["as_json"])
+
+
+@click.command("score")
+@options.one_bench
+@click.option(
+    "--samples",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="The outputs, .gz or not.",
+)
+@click.option("--model", metavar="M", help="Whose outputs they are; the file's name by default.")
+@options.profile
+@options.running
+def score_command(bench: str, samples: Path, model: str | None, profile: str | None, **flags: Any) -> int:
+    """Score outputs that were made elsewhere: EvalPlus's format and our own, found out by looking.
+
+    Example: qceval score --bench humaneval --samples generated.jsonl --profile qwen
+    """
+    benches = load(bench, flags["plugins"])
+    if len(benches) != 1:
+        raise UsageError(f"--bench {bench}: samples belong to one benchmark; name one")
+    return finish(evaluate(benches, ReplayModel(samples, model), profile, flags, {}), flags["as_json"])
+
+
+@click.command("check")
+@options.one_bench
+@options.profile
+@options.running
+def check_command(bench: str, profile: str | None, **flags: Any) -> int:
+    """Run the reference solutions: the ceiling of a score on this machine. Exit 1 where it is under 100 %.
+
+    Example: qceval check --bench humaneval
+    """
+    benches = load(bench, flags["plugins"])
+    reports = evaluate(benches, ReferenceModel(), profile, flags, {})
+    status = finish(reports, flags["as_json"])
+    for report in reports:
+        failing = []
+        for row in Journal(Path(report["run"]) / "verdicts.jsonl").rows():
+            if set(row["checks"].values()) != {"passed"}:
+                failing.append(
+                    {"problem": row["problem"], "checks": row["checks"], "evidence": row.get("evidence", {})}
+                )
+        if not flags["as_json"]:
+            passed = report["samples"] - len(failing) - report.get("missing", {}).get("samples", 0)
+            click.echo(
+                f"ceiling of {report['benchmark']}: {passed} of {report['samples']} references pass here"
+            )
+            for row in failing:
+                cause = row["evidence"].get("error") or f"got {row['evidence'].get('got')}"
+                click.echo(for_terminal(f"  {row['problem']}: {', '.join(row['checks'].values())}: {cause}"))
+        status = status or int(bool(failing))
+    return status

@@ -1,0 +1,79 @@
+"""`qceval`: the group, and the one place where errors become one line and an exit code.
+
+Commands are imported when they are used, so that --help and a listing stay quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from .. import __version__
+from ..errors import QcevalError
+
+COMMANDS = {
+    "run": "generate and score",
+    "score": "score outputs made elsewhere",
+    "check": "do the reference solutions pass here?",
+    "show-prompt": "the exact prompt, before any GPU time is spent",
+    "list": "benchmarks: version, rows, languages, data here or not",
+    "data": "list, pull and verify benchmark data",
+    "sandbox": "build, list and test sandboxes",
+    "doctor": "what this machine can do, and what is missing",
+}
+MODULES = {
+    "show-prompt": "show_prompt",
+    "list": "listing",
+    "run": "evaluation",
+    "score": "evaluation",
+    "check": "evaluation",
+}
+
+
+class Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{MODULES.get(cmd_name, cmd_name)}", __package__)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_") + "_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="qceval")
+def cli() -> None:
+    """Evaluate code language models: generate, run in a sandbox, score.
+
+    Example: qceval run --bench humaneval
+    """
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 a gate or check failed, 2 bad usage or input, 3 infrastructure."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = 2
+    except QcevalError as error:
+        click.echo(f"qceval: {' '.join(str(error).split())}", err=True)
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("qceval: interrupted; the same command continues where this one stopped", err=True)
+        status = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        status = 0
+    except MemoryError:
+        click.echo("qceval: out of memory; use fewer --workers", err=True)
+        status = 3
+    sys.exit(status if isinstance(status, int) else 0)

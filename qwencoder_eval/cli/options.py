@@ -1,0 +1,104 @@
+"""Options that several commands share, and how progress is drawn."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..stream.session import Progress
+
+
+def say(text: str) -> None:
+    """A line for people: on standard error, so that standard output stays a document."""
+    click.echo(text, err=True)
+
+
+def print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=1))
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def apply(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+plugins = click.option(
+    "--plugins",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="More benchmarks, a file each.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+offline = click.option("--offline", is_flag=True, help="Open no connection; data must be here.")
+one_bench = click.option("--bench", required=True, metavar="NAME", help="The benchmark; see qceval list.")
+profile = click.option(
+    "--profile", metavar="P", help="Which rules of asking and scoring; the first by default."
+)
+sandbox = click.option(
+    "--sandbox",
+    "sandbox_name",
+    type=click.Choice(["auto", "docker", "namespaces", "none"]),
+    default="auto",
+    show_default=True,
+    help="Where programs run; none only for trusted ones.",
+)
+running = apply(
+    sandbox,
+    click.option("--unsafe", is_flag=True, help="Let model output run without a sandbox."),
+    click.option("--runtime", metavar="NAME", help="Docker runtime, such as runsc for gVisor."),
+    click.option("--workers", type=click.IntRange(1), help="Programs at a time; one a core by default."),
+    click.option(
+        "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where runs land; results/ by default."
+    ),
+    click.option("-k", "ks", type=click.IntRange(1), multiple=True, help="pass@k; may be repeated."),
+    offline,
+    plugins,
+    as_json,
+)
+
+
+class Bars(Progress):
+    """Progress bars on standard error, one phase at a time; nothing where that is not a terminal."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.bar: Any = None
+        self.name = ""
+
+    def phase(self, name: str, total: int, done: int) -> None:
+        if self.name != name:
+            from tqdm import tqdm
+
+            self.close()
+            self.name = name
+            label = f"{self.title}: {name}"
+            self.bar = tqdm(
+                total=total, initial=done, desc=label, unit="", disable=not sys.stderr.isatty(), leave=False
+            )
+        elif self.bar is not None:
+            self.bar.total = total
+            self.bar.update(done - self.bar.n)
+
+    def tick(self, name: str, more: int) -> None:
+        if self.bar is not None and name == self.name:
+            self.bar.update(more)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None

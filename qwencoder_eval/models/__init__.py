@@ -1,0 +1,1 @@
+"""Where completions come from: reference solutions, recorded files, and later the engines."""

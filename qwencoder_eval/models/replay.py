@@ -1,0 +1,140 @@
+"""Recorded outputs as a model: a file of samples, in EvalPlus's format or our own, found out by looking.
+
+EvalPlus  {"task_id": ..., "completion": ...}  the text continues the problem's stub
+          {"task_id": ..., "solution": ...}    the text is the whole program
+ours      {"problem": ..., "sample": ..., "text": ..., "form": ...}, as in a run's completions.jsonl
+
+A file is read twice: once to see that it holds what it should, once to replay it. Neither keeps it in memory.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from ..errors import InputError
+from ..types import Completion, Problem, Sample
+from .base import Request
+
+MAX_LINE = 1 << 28  # bytes
+
+
+class ReplayModel:
+    """Raises InputError, with file and line, where the file is not what it should be."""
+
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        self.path = path
+        self.name = name or path.name.split(".")[0]
+        self.counts: Counter[str] = Counter()
+        self.digest = ""
+
+    def key(self) -> dict[str, Any]:
+        return {"model": "replay", "sha256": self.digest}
+
+    def scan(self, problems: Sequence[Problem]) -> int:
+        """Check that every problem has the same number of samples, and no other problem any; return it."""
+        known = {problem.id for problem in problems}
+        seen: set[tuple[str, int]] = set()
+        lines: dict[str, int] = {}
+        digest = hashlib.sha256()
+        for number, raw, sample in self._rows():
+            digest.update(raw)
+            if sample.problem not in known:
+                self._refuse(number, f"task {sample.problem!r} is not in the benchmark; remove the line")
+            if (sample.problem, sample.number) in seen:
+                self._refuse(
+                    number, f"sample {sample.number} of {sample.problem} a second time; remove one of them"
+                )
+            seen.add((sample.problem, sample.number))
+            self.counts[sample.problem] += 1
+            lines[sample.problem] = number
+        self.digest = digest.hexdigest()
+        missing = [problem.id for problem in problems if problem.id not in self.counts]
+        if missing:
+            few = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+            raise InputError(
+                f"{self.path}: {len(missing)} of {len(problems)} tasks have no sample ({few}); add them, "
+                "an empty completion counts as an answer"
+            )
+        n = min(self.counts.values())
+        for problem, count in self.counts.items():
+            if count != n:
+                self._refuse(
+                    lines[problem],
+                    f"{problem} has {count} samples, others {n}; give every task the same number",
+                )
+        return n
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Sample]:
+        wanted = {(request.problem.id, number) for request in requests for number in request.numbers}
+        for _, _, sample in self._rows():
+            if (sample.problem, sample.number) in wanted:
+                yield sample
+
+    def _rows(self) -> Iterator[tuple[int, bytes, Sample]]:
+        numbers: Counter[str] = Counter()
+        with self._open() as file:
+            number = 0
+            while True:
+                number += 1
+                try:
+                    raw = file.readline(MAX_LINE + 1)
+                except (OSError, EOFError) as error:
+                    raise InputError(f"{self.path}: cannot be read ({error}); make the file again") from None
+                if not raw:
+                    return
+                if len(raw) > MAX_LINE:
+                    self._refuse(number, f"longer than {MAX_LINE >> 20} MiB; remove the line")
+                if raw.strip():
+                    sample = self._sample(number, raw, numbers)
+                    yield number, raw, sample
+
+    def _open(self) -> BinaryIO:
+        try:
+            if self.path.name.endswith(".gz"):
+                return cast(BinaryIO, io.BufferedReader(gzip.open(self.path)))
+            return self.path.open("rb")
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: {error.strerror}; give a file of samples with --samples"
+            ) from None
+
+    def _sample(self, number: int, raw: bytes, numbers: Counter[str]) -> Sample:
+        try:
+            row = json.loads(raw.decode())
+        except UnicodeDecodeError:
+            self._refuse(number, "not UTF-8 text; remove or mend the line")
+        except (ValueError, RecursionError):
+            self._refuse(number, "not JSON; remove or mend the line")
+        if not isinstance(row, dict):
+            self._refuse(number, "not a JSON object; a sample has task_id and completion or solution")
+        problem = row.get("problem", row.get("task_id"))
+        if not isinstance(problem, str):
+            self._refuse(number, "has no task_id; a sample has task_id and completion or solution")
+        for field, form in (
+            ("text", row.get("form", "continuation")),
+            ("solution", "whole"),
+            ("completion", "continuation"),
+        ):
+            if field in row:
+                break
+        else:
+            self._refuse(number, "has neither completion nor solution; add one of them")
+        if not isinstance(row[field], str):
+            self._refuse(number, f"{field} is not a string; for several samples repeat the line")
+        if form not in ("continuation", "whole"):
+            self._refuse(number, f"form is {form!r}; use continuation or whole")
+        nth = row.get("sample", numbers[problem]) if "text" in row else numbers[problem]
+        if not isinstance(nth, int) or nth < 0:
+            self._refuse(number, f"sample is {nth!r}; number samples from 0")
+        numbers[problem] += 1
+        return Sample(problem, nth, Completion(row[field], form, finish_reason="recorded"))
+
+    def _refuse(self, number: int, problem: str) -> Any:
+        raise InputError(f"{self.path}:{number}: {problem}")

@@ -1,0 +1,186 @@
+"""Find benchmarks and load them when they are used. A listing reads files and runs none of them.
+
+Three places, with the same rights: the project's own folder, folders named by ``--plugins`` or
+``QCEVAL_PLUGINS``, and the entry-point group ``qwencoder_eval.benchmarks`` of installed packages.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .config import bundled
+from .errors import InputError, PluginError, QcevalError, UsageError
+
+GROUP = "qwencoder_eval.benchmarks"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a listing knows of a benchmark without importing it. ``rows`` are the literal arguments of Rows."""
+
+    name: str
+    file: Path
+    class_name: str
+    version: str
+    languages: tuple[str, ...]
+    profiles: tuple[str, ...]
+    rows: tuple[dict[str, Any], ...]
+
+
+@dataclass
+class Registry:
+    """``refused`` are files that cannot be used, each with its reason; they take no others down."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    refused: list[PluginError] = field(default_factory=list)
+
+    def load(self, name: str) -> Any:
+        """The benchmark of this name, validated. Raises UsageError for an unknown one, PluginError for a bad one."""
+        if name not in self.entries:
+            close = difflib.get_close_matches(name, self.entries, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "see qceval list"
+            for error in self.refused:
+                if Path(error.file).stem == name:
+                    raise error
+            raise UsageError(f"--bench {name}: unknown; {hint}")
+        return load(self.entries[name])
+
+
+def discover(plugins: Iterable[Path] = ()) -> Registry:
+    """All benchmarks there are. A name that is taken is refused, not overridden."""
+    registry = Registry()
+    named = [Path(part) for part in os.environ.get("QCEVAL_PLUGINS", "").split(os.pathsep) if part]
+    for folder in [bundled("benchmarks"), *named, *plugins]:
+        if not folder.is_dir():
+            raise InputError(
+                f"--plugins {folder}: not a folder; give the folder that holds the benchmark's file"
+            )
+        for file in sorted(folder.glob("*.py")):
+            if not file.name.startswith("_"):
+                add(registry, file)
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=GROUP):
+        spec = importlib.util.find_spec(point.module)
+        if spec is None or spec.origin is None:
+            registry.refused.append(
+                PluginError(point.value, "module", "not found", f"reinstall {point.name}")
+            )
+        else:
+            add(registry, Path(spec.origin))
+    return registry
+
+
+def add(registry: Registry, file: Path) -> None:
+    try:
+        entries = read(file)
+        for entry in entries:
+            if (first := registry.entries.get(entry.name)) and first.file != entry.file:
+                raise PluginError(
+                    str(file), "name", f"{entry.name!r} is taken by {first.file}", "choose another name"
+                )
+            registry.entries[entry.name] = entry
+    except PluginError as error:
+        registry.refused.append(error)
+
+
+def read(file: Path) -> list[Entry]:
+    """The benchmarks that a file declares, from its text alone. Raises PluginError."""
+    try:
+        tree = ast.parse(file.read_text())
+    except (OSError, ValueError, SyntaxError) as error:
+        line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise PluginError(
+            str(file), "file", f"{type(error).__name__}{line}", "make it a Python file"
+        ) from None
+    entries = []
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and any(_called(base) == "Benchmark" for base in node.bases):
+            fields = {}
+            for statement in node.body:
+                if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                    fields[statement.targets[0].id] = statement.value
+            for needed in ("name", "version"):
+                if not isinstance(_literal(fields.get(needed)), str):
+                    raise PluginError(str(file), needed, "not a literal string", f'write {needed} = "..."')
+            profiles = fields.get("profiles")
+            keys = profiles.keys if isinstance(profiles, ast.Dict) else []
+            calls = [
+                call for call in ast.walk(tree) if isinstance(call, ast.Call) and _called(call.func) == "Rows"
+            ]
+            entries.append(
+                Entry(
+                    name=_literal(fields["name"]),
+                    file=file.resolve(),
+                    class_name=node.name,
+                    version=_literal(fields["version"]),
+                    languages=tuple(_literal(fields.get("languages")) or ("python",)),
+                    profiles=tuple(str(_literal(key)) for key in keys),
+                    rows=tuple(
+                        {
+                            k.arg: _literal(k.value)
+                            for k in call.keywords
+                            if k.arg and _literal(k.value) is not None
+                        }
+                        for call in calls
+                    ),
+                )
+            )
+    if not entries:
+        raise PluginError(str(file), "class", "no class derives from Benchmark", "declare class X(Benchmark)")
+    return entries
+
+
+def _called(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _literal(node: ast.expr | None) -> Any:
+    try:
+        return None if node is None else ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def load(entry: Entry) -> Any:
+    """Import a benchmark's file by its path and validate it. Raises PluginError."""
+    from .benchmark import Benchmark, validate
+
+    file = entry.file
+    module_name = f"qceval_plugin_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    module = sys.modules.get(module_name)
+    if module is None:
+        spec = importlib.util.spec_from_file_location(module_name, file)
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        try:
+            spec.loader.exec_module(module)
+        except QcevalError:
+            del sys.modules[module_name]
+            raise
+        except Exception as error:
+            del sys.modules[module_name]
+            problem = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise PluginError(str(file), "file", f"cannot be imported ({problem})", "correct it") from None
+    cls = getattr(module, entry.class_name)
+    if not (isinstance(cls, type) and issubclass(cls, Benchmark)):
+        raise PluginError(
+            str(file),
+            entry.class_name,
+            "is not a Benchmark",
+            "derive it from qwencoder_eval.benchmark.Benchmark",
+        )
+    validate(cls, file)
+    cls.file = file
+    return cls()

@@ -1,0 +1,1 @@
+"""Runs on disk: directory, keys, journal, lock, resume."""

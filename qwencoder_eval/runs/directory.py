@@ -1,0 +1,166 @@
+"""A run directory: results/MODEL/BENCHMARK/RUN with run.json, completions.jsonl, verdicts.jsonl, scores.json.
+
+The same command finds the same directory and continues where it was. ``run.json`` keeps three things apart:
+the generation key (a resume needs the same one), the scoring key (another one sets the verdicts aside and
+scores the same completions anew) and provenance (recorded, never compared).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import InfrastructureError, RunError
+from ..types import Completion, Outcome, Sample, Verdict
+from .journal import Journal
+
+FORMAT = 1
+
+
+def digest(key: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
+def safe_name(text: str) -> str:
+    """A model's name as one folder name: ``Qwen/Qwen2.5-Coder-7B`` becomes ``Qwen--Qwen2.5-Coder-7B``."""
+    return re.sub(r"[^\w.+-]", "_", text.replace("/", "--")).lstrip(".") or "_"
+
+
+class Run:
+    """An open run. ``done`` and ``judged`` hold (problem, sample) pairs of completions and verdicts on disk."""
+
+    def __init__(
+        self, path: Path, generation: dict[str, Any], scoring: dict[str, Any], provenance: dict[str, Any]
+    ) -> None:
+        self.path = path
+        self.completions = Journal(path / "completions.jsonl")
+        self.verdicts = Journal(path / "verdicts.jsonl")
+        self.done: set[tuple[str, int]] = set()
+        self.judged: set[tuple[str, int]] = set()
+        self._mutex = threading.Lock()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise InfrastructureError(
+                f"{path}: cannot be written ({error.strerror}); choose another --out"
+            ) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise RunError(
+                f"{path}: another qceval is writing here; wait for it or choose another --out"
+            ) from None
+        try:
+            self._open(generation, scoring, provenance)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, generation: dict[str, Any], scoring: dict[str, Any], provenance: dict[str, Any]) -> None:
+        self.completions.repair()
+        self.verdicts.repair()
+        described = {"format": FORMAT, "generation": generation, "scoring": scoring, "provenance": provenance}
+        described = json.loads(json.dumps(described))
+        file = self.path / "run.json"
+        if file.exists():
+            try:
+                found = json.loads(file.read_text())
+                old_generation, old_scoring = found["generation"], found["scoring"]
+            except (ValueError, KeyError, TypeError):
+                raise RunError(f"{file}: damaged; remove the folder and run again") from None
+            if old_generation != described["generation"]:
+                differ = [
+                    key for key, value in described["generation"].items() if old_generation.get(key) != value
+                ]
+                raise RunError(f"{self.path}: made with another {', '.join(differ)}; choose another --out")
+            if old_scoring != described["scoring"]:
+                self._set_aside(digest(old_scoring)[:8])
+                self.write("run.json", described)
+        else:
+            self.write("run.json", described)
+        for journal, seen in ((self.completions, self.done), (self.verdicts, self.judged)):
+            for row in journal.rows():
+                seen.add((row["problem"], row["sample"]))
+
+    def _set_aside(self, name: str) -> None:
+        """Keep the verdicts of another scoring under another name."""
+        if self.verdicts.path.exists():
+            self.verdicts.path.rename(self.path / f"verdicts.{name}.jsonl")
+        (self.path / "scores.json").unlink(missing_ok=True)
+
+    def add_completion(self, sample: Sample) -> None:
+        completion = sample.completion
+        row = {
+            "problem": sample.problem,
+            "sample": sample.number,
+            "text": completion.text,
+            "form": completion.form,
+        }
+        row["finish_reason"] = completion.finish_reason
+        for name in ("prompt_tokens", "tokens"):
+            if (value := getattr(completion, name)) is not None:
+                row[name] = value
+        with self._mutex:
+            self.completions.append(row)
+            self.done.add((sample.problem, sample.number))
+
+    def add_verdict(self, verdict: Verdict) -> None:
+        row: dict[str, Any] = {
+            "problem": verdict.problem,
+            "sample": verdict.sample,
+            "checks": dict(verdict.checks),
+        }
+        if verdict.measures:
+            row["measures"] = dict(verdict.measures)
+        if verdict.evidence:
+            row["evidence"] = dict(verdict.evidence)
+        with self._mutex:
+            self.verdicts.append(row)
+            self.judged.add((verdict.problem, verdict.sample))
+
+    def unjudged(self) -> Iterator[Sample]:
+        """Completions on disk that have no verdict yet."""
+        if self.done <= self.judged:
+            return
+        for row in self.completions.rows():
+            if (row["problem"], row["sample"]) not in self.judged:
+                completion = Completion(
+                    row["text"],
+                    row["form"],
+                    row["finish_reason"],
+                    row.get("prompt_tokens"),
+                    row.get("tokens"),
+                )
+                yield Sample(row["problem"], row["sample"], completion)
+
+    def all_verdicts(self) -> Iterator[Verdict]:
+        for row in self.verdicts.rows():
+            checks = {name: Outcome(outcome) for name, outcome in row["checks"].items()}
+            yield Verdict(
+                row["problem"], row["sample"], checks, row.get("measures", {}), row.get("evidence", {})
+            )
+
+    def write(self, name: str, document: dict[str, Any]) -> None:
+        """A whole JSON file, replaced at once."""
+        partial = self.path / f"{name}.part"
+        try:
+            partial.write_text(json.dumps(document, indent=1) + "\n")
+            partial.replace(self.path / name)
+        except OSError as error:
+            raise InfrastructureError(
+                f"{partial}: cannot be written ({error.strerror}); make room and run again"
+            ) from None
+
+    def close(self) -> None:
+        self.completions.close()
+        self.verdicts.close()
+        os.close(self._lock)

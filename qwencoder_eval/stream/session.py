@@ -1,0 +1,198 @@
+"""A whole evaluation of one benchmark: keys, run directory, references, stream, scores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..benchmark import Profile
+from ..errors import UsageError
+from ..models.base import Model
+from ..models.replay import ReplayModel
+from ..runs.directory import Run, digest, safe_name
+from ..sandboxes.base import Backend
+from ..sandboxes.languages import language
+from ..sandboxes.pool import Pool, memory_for_each
+from ..scoring.references import References
+from ..types import Problem, Sampling
+from .evaluate import evaluate
+from .tally import Tally, default_ks
+
+FIRST_PROMPTS = 2  # rendered prompts that a run records word for word
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a command line adds to a profile. ``ks`` empty: as the number of samples allows."""
+
+    out: Path
+    workers: int
+    limit: int | None = None
+    n: int | None = None
+    temperature: float | None = None
+    ks: tuple[int, ...] = ()
+    offline: bool = False
+
+
+class Progress:
+    """What a session tells while it works; the command line draws it, others ignore it."""
+
+    def phase(self, name: str, total: int, done: int) -> None: ...
+
+    def tick(self, name: str, more: int) -> None: ...
+
+
+def run_benchmark(
+    profile: Profile,
+    model: Model,
+    backend: Backend,
+    settings: Settings,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Evaluate and return the report (see ``report``). Raises QcevalError of every kind."""
+    problems = profile.problems(settings.offline)
+    if settings.limit is not None and not isinstance(model, ReplayModel):
+        problems = problems[: settings.limit]
+    sampling = sampling_of(profile, settings, model, problems)
+    ks = list(settings.ks) or default_ks(sampling.n)
+    if max(ks) > sampling.n:
+        raise UsageError(f"-k {max(ks)}: needs {max(ks)} samples a problem, there are {sampling.n}; raise -n")
+
+    generation = generation_key(profile, problems, sampling, model)
+    scoring = scoring_key(profile, backend, settings.workers)
+    path = (
+        settings.out
+        / safe_name(model.name)
+        / profile.benchmark.name
+        / f"{profile.name}-{digest(generation)[:8]}"
+    )
+    run = Run(path, generation, scoring, provenance(profile, problems))
+    try:
+        total = len(problems) * sampling.n
+        tally = Tally(profile.scoring.scorer.checks, problems)
+        lost_count, reason = 0, ""
+        if len(run.judged) < total:
+            references = References(profile.scoring.scorer, backend)
+            progress.phase("references", len(problems), 0)
+            references.prepare(
+                problems, settings.workers, lambda done, of: progress.phase("references", of, done)
+            )
+            progress.phase("scored", total, len(run.judged))
+            with Pool(backend, settings.workers) as pool:
+                lost = evaluate(run, problems, profile, sampling, model, references, pool, progress.tick)
+            lost_count, reason = lost.count, lost.reason
+        else:
+            say(f"{path}: complete; nothing is run again")
+        for verdict in run.all_verdicts():
+            tally.add(verdict)
+        described = report(profile, model, backend, sampling, tally, total, len(problems), path)
+        if len(run.judged) < total:
+            described["missing"] = {"samples": total - len(run.judged), "reason": reason, "lost": lost_count}
+        else:
+            described["scores"] = {
+                name: {metric: _plain(asdict(score)) for metric, score in metrics.items()}
+                for name, metrics in tally.scores(ks).items()
+            }
+        run.write("scores.json", described)
+        return described
+    finally:
+        run.close()
+
+
+def sampling_of(profile: Profile, settings: Settings, model: Model, problems: Sequence[Problem]) -> Sampling:
+    """The profile's sampling with what the user overrides. A replayed file has the n that it has."""
+    sampling = profile.asking.sampling
+    if isinstance(model, ReplayModel):
+        return replace(sampling, n=model.scan(problems))
+    n = sampling.n if settings.n is None else settings.n
+    temperature = sampling.temperature if settings.temperature is None else settings.temperature
+    if n > 1 and temperature == 0 and model.name != "reference":
+        raise UsageError(f"-n {n}: at temperature 0 all samples are the same; add --temperature 0.8")
+    return replace(sampling, n=n, temperature=temperature)
+
+
+def generation_key(
+    profile: Profile, problems: Sequence[Problem], sampling: Sampling, model: Model
+) -> dict[str, Any]:
+    prompts = hashlib.sha256()
+    for problem in problems:
+        prompts.update(json.dumps([problem.id, asdict(profile.asking.prompt(problem))]).encode())
+    return {
+        "benchmark": profile.benchmark.name,
+        "dataset": profile.dataset_hash,
+        "problems": len(problems),
+        "prompts": prompts.hexdigest(),
+        "sampling": asdict(sampling),
+        **model.key(),
+    }
+
+
+def scoring_key(profile: Profile, backend: Backend, workers: int) -> dict[str, Any]:
+    python = language("python")
+    return {
+        **profile.scoring.key(),
+        "benchmark_version": profile.benchmark.version,
+        "sandbox": backend.identity(python),
+        "memory_bytes": memory_for_each(python.memory_bytes, workers),
+    }
+
+
+def provenance(profile: Profile, problems: Sequence[Problem]) -> dict[str, Any]:
+    return {
+        "qceval": __version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "profile": profile.name,
+        "dataset_version": profile.asking.rows.version,
+        "first_prompts": [asdict(profile.asking.prompt(problem)) for problem in problems[:FIRST_PROMPTS]],
+    }
+
+
+def report(
+    profile: Profile,
+    model: Model,
+    backend: Backend,
+    sampling: Sampling,
+    tally: Tally,
+    total: int,
+    problems: int,
+    path: Path,
+) -> dict[str, Any]:
+    """The document that --json prints and scores.json keeps; scores are fractions."""
+    rows = profile.asking.rows
+    whole = rows.count or len(rows.inline)
+    notes = []
+    if backend.name == "none":
+        notes.append("unsandboxed")
+    if model.name == "reference":
+        notes.append("reference solutions")
+    if problems < whole:
+        notes.append(f"partial: {problems} of {whole} problems")
+    return {
+        "benchmark": profile.benchmark.name,
+        "model": model.name,
+        "profile": profile.name,
+        "dataset": {"version": rows.version, "sha256": profile.dataset_hash},
+        "sandbox": backend.name,
+        "n": sampling.n,
+        "problems": problems,
+        "samples": total,
+        "scores": {},
+        "outcomes": {check: dict(counts) for check, counts in tally.outcomes.items()},
+        "notes": notes,
+        "run": str(path),
+    }
+
+
+def _plain(score: dict[str, Any]) -> dict[str, Any]:
+    del score["metric"]
+    return score

@@ -1,0 +1,52 @@
+"""Counts of verdicts, and the scores they make. Memory grows with problems, not with samples."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from ..errors import UsageError
+from ..statistics import mean_with_interval, pass_at_k
+from ..types import Outcome, Problem, Score, Verdict
+
+
+class Tally:
+    def __init__(self, checks: Sequence[str], problems: Sequence[Problem]) -> None:
+        self.checks, self.problems = checks, problems
+        self.outcomes: dict[str, Counter[str]] = {check: Counter() for check in checks}
+        self.passed: dict[str, Counter[str]] = {check: Counter() for check in checks}
+        self.samples: Counter[str] = Counter()
+
+    def add(self, verdict: Verdict) -> None:
+        self.samples[verdict.problem] += 1
+        for check in self.checks:
+            outcome = verdict.checks[check]
+            self.outcomes[check][outcome.value] += 1
+            self.passed[check][verdict.problem] += outcome is Outcome.PASSED
+
+    def scores(self, ks: Iterable[int]) -> dict[str, dict[str, Score]]:
+        """pass@k of every check, overall and per group as ``check[group=value]``. Raises UsageError for k > n."""
+        n = min(self.samples[problem.id] for problem in self.problems)
+        groups: dict[str, list[Problem]] = defaultdict(list)
+        for problem in self.problems:
+            groups[""].append(problem)
+            for group, value in problem.groups.items():
+                groups[f"[{group}={value}]"].append(problem)
+        found: dict[str, dict[str, Score]] = {}
+        for check in self.checks:
+            for group, members in groups.items():
+                found[check + group] = {f"pass@{k}": self._score(check, members, k, n) for k in ks}
+        return found
+
+    def _score(self, check: str, problems: Sequence[Problem], k: int, n: int) -> Score:
+        if k > n:
+            raise UsageError(f"-k {k}: needs {k} samples a problem, there are {n}; generate more with -n")
+        values = (pass_at_k(self.samples[p.id], self.passed[check][p.id], k) for p in problems)
+        value, low, high = mean_with_interval(values)
+        samples = sum(self.samples[problem.id] for problem in problems)
+        return Score(f"pass@{k}", value, low, high, len(problems), samples)
+
+
+def default_ks(n: int) -> list[int]:
+    """1, 10 and 100, as far as there are that many samples."""
+    return [k for k in (1, 10, 100) if k <= n]
