@@ -34,7 +34,9 @@ ROW = {
 class HumanEval(Benchmark):
     name = "humaneval"
     version = "1"
-    reference = "https://github.com/evalplus/evalplus/blob/26d6d00bb1fd0fa37f39c99d5290da67891d1c5e/evalplus/evaluate.py"
+    reference = (
+        "https://github.com/evalplus/evalplus/blob/26d6d00bb1fd0fa37f39c99d5290da67891d1c5e/evalplus/evaluate.py"
+    )
     asking = {
         "greedy": Asking(TODAY, stripped_with_newline, Sampling(max_tokens=768, stop=STOP)),
         "qwen": Asking(QWENS, stripped_with_newline, Sampling(max_tokens=768, stop=STOP + FENCES)),

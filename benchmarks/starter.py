@@ -25,9 +25,7 @@ class Starter(Benchmark):
     name = "starter"
     version = "1"
     reference = "original"
-    asking = {
-        "greedy": Asking(ROWS, lambda problem: Continue(problem.stub), Sampling(max_tokens=512, stop=STOP))
-    }
+    asking = {"greedy": Asking(ROWS, lambda problem: Continue(problem.stub), Sampling(max_tokens=512, stop=STOP))}
     scoring = {"calls": Scoring(as_program, CallScorer({"starter": "inputs"}))}
     profiles = {"starter": ("greedy", "calls")}
     decontaminate = ("prompt", "canonical_solution")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from .datasets.rows import Row, Rows, content_hash, load
 from .errors import DatasetError, PluginError, UsageError
@@ -127,7 +127,7 @@ def profile(benchmark: Benchmark, name: str | None) -> Profile:
 def validate(cls: type[Benchmark], file: Path) -> None:
     """Refuse a benchmark that does not keep the protocol. Raises PluginError with file, field and remedy."""
 
-    def refuse(where: str, problem: str, remedy: str) -> None:
+    def refuse(where: str, problem: str, remedy: str) -> NoReturn:
         raise PluginError(str(file), where, problem, remedy)
 
     kinds = {
@@ -143,13 +143,11 @@ def validate(cls: type[Benchmark], file: Path) -> None:
     if not NAME.fullmatch(cls.name):
         refuse("name", f"{cls.name!r}", "use lower-case letters, digits, + . -")
     if not PINNED.fullmatch(cls.reference):
-        refuse(
-            "reference", "not pinned", "give a URL with a commit in it, a paper's arXiv URL, or 'original'"
-        )
-    for where, kind in (("asking", Asking), ("scoring", Scoring)):
+        refuse("reference", "not pinned", "give a URL with a commit in it, a paper's arXiv URL, or 'original'")
+    for where, part_kind in (("asking", Asking), ("scoring", Scoring)):
         for key, value in getattr(cls, where).items():
-            if not isinstance(value, kind):
-                refuse(f"{where}[{key!r}]", f"is a {type(value).__name__}", f"make it {kind.__name__}(...)")
+            if not isinstance(value, part_kind):
+                refuse(f"{where}[{key!r}]", f"is a {type(value).__name__}", f"make it {part_kind.__name__}(...)")
     if not cls.profiles:
         refuse("profiles", "empty", "name at least one pair of an asking and a scoring")
     for key, pair in cls.profiles.items():
@@ -173,20 +171,16 @@ def validate(cls: type[Benchmark], file: Path) -> None:
     validate_golden(cls, refuse)
 
 
-def validate_golden(cls: type[Benchmark], refuse: Callable[[str, str, str], None]) -> None:
+def validate_golden(cls: type[Benchmark], refuse: Callable[[str, str, str], NoReturn]) -> None:
     if len(cls.golden) < 2:
         refuse("golden", f"{len(cls.golden)} vectors", "give two or more")
     for number, vector in enumerate(cls.golden):
         if not isinstance(vector, Golden):
-            refuse(
-                f"golden[{number}]", f"is a {type(vector).__name__}", "make it Golden(row, output, expect)"
-            )
+            refuse(f"golden[{number}]", f"is a {type(vector).__name__}", "make it Golden(row, output, expect)")
         if vector.profile and vector.profile not in cls.profiles:
             refuse(f"golden[{number}].profile", f"{vector.profile!r} does not exist", "use a key of profiles")
         for check, outcome in vector.expect.items():
             if outcome not in set(Outcome):
-                refuse(
-                    f"golden[{number}].expect[{check!r}]", f"{outcome!r}", f"use one of {', '.join(Outcome)}"
-                )
+                refuse(f"golden[{number}].expect[{check!r}]", f"{outcome!r}", f"use one of {', '.join(Outcome)}")
     if all(set(vector.expect.values()) == {"passed"} for vector in cls.golden):
         refuse("golden", "all pass", "add one that must fail: a test that cannot fail shows nothing")

@@ -61,9 +61,7 @@ def discover(plugins: Iterable[Path] = ()) -> Registry:
     named = [Path(part) for part in os.environ.get("QCEVAL_PLUGINS", "").split(os.pathsep) if part]
     for folder in [bundled("benchmarks"), *named, *plugins]:
         if not folder.is_dir():
-            raise InputError(
-                f"--plugins {folder}: not a folder; give the folder that holds the benchmark's file"
-            )
+            raise InputError(f"--plugins {folder}: not a folder; give the folder that holds the benchmark's file")
         for file in sorted(folder.glob("*.py")):
             if not file.name.startswith("_"):
                 add(registry, file)
@@ -72,9 +70,7 @@ def discover(plugins: Iterable[Path] = ()) -> Registry:
     for point in entry_points(group=GROUP):
         spec = importlib.util.find_spec(point.module)
         if spec is None or spec.origin is None:
-            registry.refused.append(
-                PluginError(point.value, "module", "not found", f"reinstall {point.name}")
-            )
+            registry.refused.append(PluginError(point.value, "module", "not found", f"reinstall {point.name}"))
         else:
             add(registry, Path(spec.origin))
     return registry
@@ -85,9 +81,7 @@ def add(registry: Registry, file: Path) -> None:
         entries = read(file)
         for entry in entries:
             if (first := registry.entries.get(entry.name)) and first.file != entry.file:
-                raise PluginError(
-                    str(file), "name", f"{entry.name!r} is taken by {first.file}", "choose another name"
-                )
+                raise PluginError(str(file), "name", f"{entry.name!r} is taken by {first.file}", "choose another name")
             registry.entries[entry.name] = entry
     except PluginError as error:
         registry.refused.append(error)
@@ -99,9 +93,7 @@ def read(file: Path) -> list[Entry]:
         tree = ast.parse(file.read_text())
     except (OSError, ValueError, SyntaxError) as error:
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise PluginError(
-            str(file), "file", f"{type(error).__name__}{line}", "make it a Python file"
-        ) from None
+        raise PluginError(str(file), "file", f"{type(error).__name__}{line}", "make it a Python file") from None
     entries = []
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and any(_called(base) == "Benchmark" for base in node.bases):
@@ -114,9 +106,7 @@ def read(file: Path) -> list[Entry]:
                     raise PluginError(str(file), needed, "not a literal string", f'write {needed} = "..."')
             profiles = fields.get("profiles")
             keys = profiles.keys if isinstance(profiles, ast.Dict) else []
-            calls = [
-                call for call in ast.walk(tree) if isinstance(call, ast.Call) and _called(call.func) == "Rows"
-            ]
+            calls = [call for call in ast.walk(tree) if isinstance(call, ast.Call) and _called(call.func) == "Rows"]
             entries.append(
                 Entry(
                     name=_literal(fields["name"]),
@@ -126,11 +116,7 @@ def read(file: Path) -> list[Entry]:
                     languages=tuple(_literal(fields.get("languages")) or ("python",)),
                     profiles=tuple(str(_literal(key)) for key in keys),
                     rows=tuple(
-                        {
-                            k.arg: _literal(k.value)
-                            for k in call.keywords
-                            if k.arg and _literal(k.value) is not None
-                        }
+                        {k.arg: _literal(k.value) for k in call.keywords if k.arg and _literal(k.value) is not None}
                         for call in calls
                     ),
                 )

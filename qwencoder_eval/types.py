@@ -158,9 +158,9 @@ class Result:
     status: int  # exit status, or signal number where ending is "signal"
     cpu_s: float
     wall_s: float
-    stdout: bytes = b""
-    stderr: bytes = b""
-    answers: bytes = b""
+    stdout: bytes | bytearray = b""
+    stderr: bytes | bytearray = b""
+    answers: bytes | bytearray = b""
     over: int | None = None
 
     @property

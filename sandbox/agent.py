@@ -286,9 +286,7 @@ class Agent:
                 os.environ.update(environment)
                 sys.path[0:1] = [self.work]
                 os.close(READY)
-                calls.answer(
-                    ANSWERS, request["files"][request["main"]], ask["function"], ask["inputs"], ask["timed"]
-                )
+                calls.answer(ANSWERS, request["files"][request["main"]], ask["function"], ask["inputs"], ask["timed"])
             else:
                 argv = request[step]
                 os.execvpe(argv[0], argv, environment)
@@ -318,9 +316,7 @@ class Agent:
             resource.setrlimit(what, (soft, soft))
         hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
         stack = self.memory if hard == resource.RLIM_INFINITY else min(self.memory, hard)
-        resource.setrlimit(
-            resource.RLIMIT_STACK, (stack, hard)
-        )  # deep recursion, as upstream evaluators allow
+        resource.setrlimit(resource.RLIMIT_STACK, (stack, hard))  # deep recursion, as upstream evaluators allow
 
     def become_user(self) -> None:
         if self.user == "setuid":

@@ -34,7 +34,7 @@ ERROR_CHARS = 500
 SCALARS = {type(None), bool, float, str}
 
 
-class TooDeep(Exception):
+class TooDeepError(Exception):
     pass
 
 
@@ -92,7 +92,7 @@ def encode(value: Any) -> Any:
     """``value`` in JSON's types, by the table above."""
     try:
         return _encode(value, 0)
-    except (TooDeep, RecursionError):
+    except (TooDeepError, RecursionError):
         return {"$": "object", "class": f"{type(value).__name__} nested too deep"}
 
 
@@ -103,7 +103,7 @@ def _encode(value: Any, depth: int) -> Any:
     if kind is int:
         return value if -BIG_INT < value < BIG_INT else {"$": "int", "hex": hex(value)}
     if depth >= MAX_DEPTH:
-        raise TooDeep
+        raise TooDeepError
     if kind is list:
         kinds = set(map(type, value))
         if kinds <= SCALARS or (kinds == {int} and -BIG_INT < min(value) and max(value) < BIG_INT):

@@ -79,19 +79,15 @@ def load(names: str, plugins: Sequence[Path]) -> list[Benchmark]:
 @click.command("run")
 @click.option("--bench", required=True, metavar="NAME[,NAME]", help="Benchmarks; see qceval list.")
 @click.option("--model", metavar="M", help="The model; without it the reference solutions are run.")
-@click.option(
-    "--backend", type=click.Choice(["auto", "reference", "replay"]), default="auto", show_default=True
-)
-@click.option(
-    "--samples", type=click.Path(path_type=Path), metavar="FILE", help="Recorded outputs, for replay."
-)
+@click.option("--backend", type=click.Choice(["auto", "reference", "replay"]), default="auto", show_default=True)
+@click.option("--samples", type=click.Path(path_type=Path), metavar="FILE", help="Recorded outputs, for replay.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N problems.")
 @click.option("-n", "n", type=click.IntRange(1), metavar="N", help="Samples a problem.")
 @click.option("--temperature", type=click.FloatRange(0), metavar="T")
 @options.profile
 @options.running
 def run_command(
-    bench: str, model: str | None, backend: str, samples: Path | None, profile: str | None, limit: int | None,
+    bench: str, model: str | None, backend: str, samples: Path | None, profile_name: str | None, limit: int | None,
     n: int | None, temperature: float | None, **flags: Any,
 ) -> int:  # fmt: skip
     """Generate and score. Killed or interrupted, the same command continues.
@@ -106,12 +102,10 @@ def run_command(
     elif model in (None, "reference"):
         chosen = ReferenceModel()
     else:
-        raise UsageError(
-            f"--model {model}: no generating backend is installed; score its outputs with qceval score"
-        )
+        raise UsageError(f"--model {model}: no generating backend is installed; score its outputs with qceval score")
     benches = load(bench, flags["plugins"])
     sampling = {"limit": limit, "n": n, "temperature": temperature}
-    return finish(evaluate(benches, chosen, profile, flags, sampling), flags["as_json"])
+    return finish(evaluate(benches, chosen, profile_name, flags, sampling), flags["as_json"])
 
 
 @click.command("score")
@@ -126,7 +120,7 @@ def run_command(
 @click.option("--model", metavar="M", help="Whose outputs they are; the file's name by default.")
 @options.profile
 @options.running
-def score_command(bench: str, samples: Path, model: str | None, profile: str | None, **flags: Any) -> int:
+def score_command(bench: str, samples: Path, model: str | None, profile_name: str | None, **flags: Any) -> int:
     """Score outputs that were made elsewhere: EvalPlus's format and our own, found out by looking.
 
     Example: qceval score --bench humaneval --samples generated.jsonl --profile qwen
@@ -134,20 +128,20 @@ def score_command(bench: str, samples: Path, model: str | None, profile: str | N
     benches = load(bench, flags["plugins"])
     if len(benches) != 1:
         raise UsageError(f"--bench {bench}: samples belong to one benchmark; name one")
-    return finish(evaluate(benches, ReplayModel(samples, model), profile, flags, {}), flags["as_json"])
+    return finish(evaluate(benches, ReplayModel(samples, model), profile_name, flags, {}), flags["as_json"])
 
 
 @click.command("check")
 @options.one_bench
 @options.profile
 @options.running
-def check_command(bench: str, profile: str | None, **flags: Any) -> int:
+def check_command(bench: str, profile_name: str | None, **flags: Any) -> int:
     """Run the reference solutions: the ceiling of a score on this machine. Exit 1 where it is under 100 %.
 
     Example: qceval check --bench humaneval
     """
     benches = load(bench, flags["plugins"])
-    reports = evaluate(benches, ReferenceModel(), profile, flags, {})
+    reports = evaluate(benches, ReferenceModel(), profile_name, flags, {})
     status = finish(reports, flags["as_json"])
     for report in reports:
         failing = []
@@ -158,9 +152,7 @@ def check_command(bench: str, profile: str | None, **flags: Any) -> int:
                 )
         if not flags["as_json"]:
             passed = report["samples"] - len(failing) - report.get("missing", {}).get("samples", 0)
-            click.echo(
-                f"ceiling of {report['benchmark']}: {passed} of {report['samples']} references pass here"
-            )
+            click.echo(f"ceiling of {report['benchmark']}: {passed} of {report['samples']} references pass here")
             for row in failing:
                 cause = row["evidence"].get("error") or f"got {row['evidence'].get('got')}"
                 click.echo(for_terminal(f"  {row['problem']}: {', '.join(row['checks'].values())}: {cause}"))

@@ -6,6 +6,7 @@ Commands are imported when they are used, so that --help and a listing stay quic
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -62,7 +63,9 @@ def main() -> None:
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else "qceval"
+        click.echo(f"qceval: {' '.join(error.format_message().split())}; see {where} --help", err=True)
         status = 2
     except QcevalError as error:
         click.echo(f"qceval: {' '.join(str(error).split())}", err=True)
@@ -75,5 +78,11 @@ def main() -> None:
         status = 0
     except MemoryError:
         click.echo("qceval: out of memory; use fewer --workers", err=True)
+        status = 3
+    except Exception as error:
+        if os.environ.get("QCEVAL_DEBUG"):
+            raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        click.echo(f"qceval: a fault of its own: {said}; QCEVAL_DEBUG=1 shows where, please report it", err=True)
         status = 3
     sys.exit(status if isinstance(status, int) else 0)

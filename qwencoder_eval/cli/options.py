@@ -47,7 +47,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON documen
 offline = click.option("--offline", is_flag=True, help="Open no connection; data must be here.")
 one_bench = click.option("--bench", required=True, metavar="NAME", help="The benchmark; see qceval list.")
 profile = click.option(
-    "--profile", metavar="P", help="Which rules of asking and scoring; the first by default."
+    "--profile", "profile_name", metavar="P", help="Which rules of asking and scoring; the first by default."
 )
 sandbox = click.option(
     "--sandbox",
@@ -62,9 +62,7 @@ running = apply(
     click.option("--unsafe", is_flag=True, help="Let model output run without a sandbox."),
     click.option("--runtime", metavar="NAME", help="Docker runtime, such as runsc for gVisor."),
     click.option("--workers", type=click.IntRange(1), help="Programs at a time; one a core by default."),
-    click.option(
-        "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where runs land; results/ by default."
-    ),
+    click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where runs land; results/ by default."),
     click.option("-k", "ks", type=click.IntRange(1), multiple=True, help="pass@k; may be repeated."),
     offline,
     plugins,

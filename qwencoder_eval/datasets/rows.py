@@ -144,28 +144,20 @@ def fetch(rows: Rows) -> list[Row]:
         try:
             from evalplus.data.utils import get_dataset_metadata, make_cache
         except ImportError:
-            raise DatasetError(
-                f"{rows.file}: not found; {hint}, or pip install 'qwencoder_eval[evalplus]'"
-            ) from None
+            raise DatasetError(f"{rows.file}: not found; {hint}, or pip install 'qwencoder_eval[evalplus]'") from None
         try:
             url, path = get_dataset_metadata(rows.release[0], rows.release[1], mini=False)
             make_cache(url, path)
             return read(Path(path))
         except OSError as error:
-            raise DatasetError(
-                f"{rows.file}: not found, and the release cannot be fetched ({error}); {hint}"
-            ) from None
+            raise DatasetError(f"{rows.file}: not found, and the release cannot be fetched ({error}); {hint}") from None
     if rows.hub:
         try:
             import datasets
         except ImportError:
-            raise DatasetError(
-                f"{rows.file}: not found; {hint}, or pip install 'qwencoder_eval[hf]'"
-            ) from None
+            raise DatasetError(f"{rows.file}: not found; {hint}, or pip install 'qwencoder_eval[hf]'") from None
         try:
-            return [
-                dict(row) for row in datasets.load_dataset(rows.hub, split=rows.split, revision=rows.revision)
-            ]
+            return [dict(row) for row in datasets.load_dataset(rows.hub, split=rows.split, revision=rows.revision)]
         except Exception as error:  # the hub's client raises many kinds
             reason = str(error).splitlines()[0][:200]
             raise DatasetError(f"{rows.hub}: cannot be fetched ({reason}); {hint}") from None

@@ -16,13 +16,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, NoReturn, cast
 
 from ..errors import InputError
 from ..types import Completion, Problem, Sample
 from .base import Request
 
 MAX_LINE = 1 << 28  # bytes
+FORMS: dict[str, Literal["continuation", "whole"]] = {"completion": "continuation", "solution": "whole"}
 
 
 class ReplayModel:
@@ -48,9 +49,7 @@ class ReplayModel:
             if sample.problem not in known:
                 self._refuse(number, f"task {sample.problem!r} is not in the benchmark; remove the line")
             if (sample.problem, sample.number) in seen:
-                self._refuse(
-                    number, f"sample {sample.number} of {sample.problem} a second time; remove one of them"
-                )
+                self._refuse(number, f"sample {sample.number} of {sample.problem} a second time; remove one of them")
             seen.add((sample.problem, sample.number))
             self.counts[sample.problem] += 1
             lines[sample.problem] = number
@@ -101,9 +100,7 @@ class ReplayModel:
                 return cast(BinaryIO, io.BufferedReader(gzip.open(self.path)))
             return self.path.open("rb")
         except OSError as error:
-            raise InputError(
-                f"{self.path}: {error.strerror}; give a file of samples with --samples"
-            ) from None
+            raise InputError(f"{self.path}: {error.strerror}; give a file of samples with --samples") from None
 
     def _sample(self, number: int, raw: bytes, numbers: Counter[str]) -> Sample:
         try:
@@ -117,24 +114,19 @@ class ReplayModel:
         problem = row.get("problem", row.get("task_id"))
         if not isinstance(problem, str):
             self._refuse(number, "has no task_id; a sample has task_id and completion or solution")
-        for field, form in (
-            ("text", row.get("form", "continuation")),
-            ("solution", "whole"),
-            ("completion", "continuation"),
-        ):
-            if field in row:
-                break
-        else:
+        field = next((name for name in ("text", "solution", "completion") if name in row), None)
+        if field is None:
             self._refuse(number, "has neither completion nor solution; add one of them")
         if not isinstance(row[field], str):
             self._refuse(number, f"{field} is not a string; for several samples repeat the line")
+        form = row.get("form", "continuation") if field == "text" else FORMS[field]
         if form not in ("continuation", "whole"):
             self._refuse(number, f"form is {form!r}; use continuation or whole")
-        nth = row.get("sample", numbers[problem]) if "text" in row else numbers[problem]
+        nth = row.get("sample", numbers[problem]) if field == "text" else numbers[problem]
         if not isinstance(nth, int) or nth < 0:
             self._refuse(number, f"sample is {nth!r}; number samples from 0")
         numbers[problem] += 1
         return Sample(problem, nth, Completion(row[field], form, finish_reason="recorded"))
 
-    def _refuse(self, number: int, problem: str) -> Any:
+    def _refuse(self, number: int, problem: str) -> NoReturn:
         raise InputError(f"{self.path}:{number}: {problem}")

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 # Escape sequences, control characters, and the marks that turn the direction of text around.
-UNSAFE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
+UNSAFE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def for_terminal(text: str) -> str:
@@ -25,8 +23,11 @@ def draw(reports: Sequence[dict[str, Any]]) -> None:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title, justify in (("score", "left"), ("metric", "left"), ("value", "right"), ("95 % interval", "right"), ("passed", "right"), ("other outcomes", "left")):  # fmt: skip
-        table.add_column(title, justify=justify)  # type: ignore[arg-type]
+    for title in ("score", "metric"):
+        table.add_column(title)
+    for title in ("value", "95 % interval", "passed"):
+        table.add_column(title, justify="right")
+    table.add_column("other outcomes")
     for report in reports:
         for name, metrics in report["scores"].items():
             outcomes = report["outcomes"].get(name, {})
@@ -53,8 +54,8 @@ def draw(reports: Sequence[dict[str, Any]]) -> None:
         console.print(table)
     for report in reports:
         if missing := report.get("missing"):
-            text = f"{report['benchmark']}: {missing['samples']} of {report['samples']} samples have no verdict, so there is no score"
-            console.print(
-                Text(for_terminal(f"{text} ({missing['reason']}); the same command tries them again"))
+            text = (
+                f"{report['benchmark']}: no score, {missing['samples']} of {report['samples']} samples have no verdict"
             )
+            console.print(Text(for_terminal(f"{text} ({missing['reason']}); the same command tries them again")))
         console.print(Text(f"→ {report['run']}"))

@@ -49,16 +49,12 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise InfrastructureError(
-                f"{path}: cannot be written ({error.strerror}); choose another --out"
-            ) from None
+            raise InfrastructureError(f"{path}: cannot be written ({error.strerror}); choose another --out") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._lock)
-            raise RunError(
-                f"{path}: another qceval is writing here; wait for it or choose another --out"
-            ) from None
+            raise RunError(f"{path}: another qceval is writing here; wait for it or choose another --out") from None
         try:
             self._open(generation, scoring, provenance)
         except BaseException:
@@ -78,9 +74,7 @@ class Run:
             except (ValueError, KeyError, TypeError):
                 raise RunError(f"{file}: damaged; remove the folder and run again") from None
             if old_generation != described["generation"]:
-                differ = [
-                    key for key, value in described["generation"].items() if old_generation.get(key) != value
-                ]
+                differ = [key for key, value in described["generation"].items() if old_generation.get(key) != value]
                 raise RunError(f"{self.path}: made with another {', '.join(differ)}; choose another --out")
             if old_scoring != described["scoring"]:
                 self._set_aside(digest(old_scoring)[:8])
@@ -145,9 +139,7 @@ class Run:
     def all_verdicts(self) -> Iterator[Verdict]:
         for row in self.verdicts.rows():
             checks = {name: Outcome(outcome) for name, outcome in row["checks"].items()}
-            yield Verdict(
-                row["problem"], row["sample"], checks, row.get("measures", {}), row.get("evidence", {})
-            )
+            yield Verdict(row["problem"], row["sample"], checks, row.get("measures", {}), row.get("evidence", {}))
 
     def write(self, name: str, document: dict[str, Any]) -> None:
         """A whole JSON file, replaced at once."""

@@ -17,9 +17,7 @@ from ..types import Program, Result
 from .languages import Language
 
 START_S = 30.0  # a sandbox that has not said hello by then is broken
-ANSWER_MARGIN_S = (
-    20.0  # what the agent may need beyond a program's wall-clock limit: killing, wiping, sending
-)
+ANSWER_MARGIN_S = 20.0  # what the agent may need beyond a program's wall-clock limit: killing, wiping, sending
 COMPILE_CPU_S = 60.0
 
 
@@ -28,7 +26,7 @@ class Channel(Protocol):
 
     def send(self, data: bytes) -> None: ...
 
-    def receive(self, size: int, deadline: float) -> bytes:
+    def receive(self, size: int, deadline: float) -> bytearray:
         """Exactly ``size`` bytes, waiting until ``deadline`` (time.monotonic) at most."""
         ...
 
@@ -115,7 +113,7 @@ class Sandbox(ABC):
             },
         }
 
-    def _frame(self, deadline: float) -> bytes:
+    def _frame(self, deadline: float) -> bytearray:
         assert self.channel is not None
         (size,) = struct.unpack(">I", self.channel.receive(4, deadline))
         return self.channel.receive(size, deadline)

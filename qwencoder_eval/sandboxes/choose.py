@@ -15,12 +15,9 @@ NAMES = ("auto", "docker", "namespaces", "none")
 
 
 def backend(name: str, runtime: str | None = None) -> Backend:
-    made: Backend = {
-        "docker": lambda: DockerBackend(runtime),
-        "namespaces": NamespacesBackend,
-        "none": NoneBackend,
-    }[name]()
-    return made
+    if name == "docker":
+        return DockerBackend(runtime)
+    return NamespacesBackend() if name == "namespaces" else NoneBackend()
 
 
 def choose(name: str, trusted: bool, say: Callable[[str], None], runtime: str | None = None) -> Backend:
@@ -30,9 +27,7 @@ def choose(name: str, trusted: bool, say: Callable[[str], None], runtime: str | 
     """
     if name == "none":
         if not trusted:
-            raise UsageError(
-                "--sandbox none: would run model output unprotected; add --unsafe to do it all the same"
-            )
+            raise UsageError("--sandbox none: would run model output unprotected; add --unsafe to do it all the same")
         return NoneBackend()
     if name != "auto":
         chosen = backend(name, runtime)

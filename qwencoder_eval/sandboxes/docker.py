@@ -23,6 +23,8 @@ from .languages import Language
 
 # What the agent needs to become another user, to kill and to wipe; programs themselves get none of it.
 CAPABILITIES = ["SETUID", "SETGID", "KILL", "CHOWN", "DAC_OVERRIDE"]
+# System V IPC and message queues outlive processes; nothing of it may pass to a neighbour.
+NO_IPC = {"kernel.shmmni": "0", "kernel.msgmni": "0", "kernel.sem": "0 0 0 0", "fs.mqueue.queues_max": "0"}
 STDOUT, STDERR = 1, 2
 
 
@@ -42,7 +44,7 @@ class AttachChannel:
         except OSError as error:
             raise SandboxError(f"docker: the container does not take input ({error})") from None
 
-    def receive(self, size: int, deadline: float) -> bytes:
+    def receive(self, size: int, deadline: float) -> bytearray:
         while len(self.buffer) < size:
             kind, length = struct.unpack(">BxxxI", self._read(8, deadline))
             chunk = self._read(length, deadline)
@@ -84,9 +86,7 @@ class AttachChannel:
 class DockerSandbox(Sandbox):
     backend = "docker"
 
-    def __init__(
-        self, language: Language, memory_bytes: int, client: Any, image: Any, runtime: str | None
-    ) -> None:
+    def __init__(self, language: Language, memory_bytes: int, client: Any, image: Any, runtime: str | None) -> None:
         super().__init__(language, memory_bytes)
         self.client, self.image, self.runtime = client, image, runtime
         self.container: Any = None
@@ -96,21 +96,9 @@ class DockerSandbox(Sandbox):
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
-        size = f"size={self.language.disk_bytes},nr_inodes={self.language.disk_files}"
+        agent = ["--user", "setuid", "--accounting", "cgroup", "--memory-by-cgroup", "--memory", str(self.memory_bytes)]
         try:
-            self.container = self.client.containers.create(
-                self.image.id,
-                ["--user", "setuid", "--accounting", "cgroup", "--memory", str(self.memory_bytes), "--memory-by-cgroup"],
-                stdin_open=True, auto_remove=True, init=False, labels={"qceval": str(os.getpid())},
-                network_mode="none", ipc_mode="private", read_only=True, runtime=self.runtime,
-                tmpfs={"/tmp": f"rw,exec,nosuid,nodev,mode=1777,{size}"}, shm_size="16m",
-                cap_drop=["ALL"], cap_add=CAPABILITIES, security_opt=["no-new-privileges"],
-                mem_limit=self.memory_bytes, memswap_limit=self.memory_bytes,
-                pids_limit=self.language.processes, nano_cpus=1_000_000_000,
-                # System V IPC and message queues outlive processes; nothing of it may pass to a neighbour.
-                sysctls={"kernel.shmmni": "0", "kernel.msgmni": "0", "kernel.sem": "0 0 0 0", "fs.mqueue.queues_max": "0"},
-                log_config={"Type": "none"}, working_dir="/",
-            )  # fmt: skip
+            self.container = self.client.containers.create(self.image.id, agent, **self.flags())
             params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
             self.attached = AttachChannel(self.container.attach_socket(params=params))
             self.container.start()
@@ -118,6 +106,33 @@ class DockerSandbox(Sandbox):
             reason = " ".join(str(getattr(error, "explanation", None) or error).split())[:300]
             raise SandboxError(f"docker: cannot start a container ({reason})") from None
         return self.attached
+
+    def flags(self) -> dict[str, Any]:
+        """What a container may do: next to nothing."""
+        limit = self.memory_bytes
+        disk = f"size={self.language.disk_bytes},nr_inodes={self.language.disk_files}"
+        return {
+            "labels": {"qceval": str(os.getpid())},
+            "stdin_open": True,  # with attach: the agent's input ends when the harness does
+            "auto_remove": True,
+            "init": False,
+            "runtime": self.runtime,
+            "network_mode": "none",
+            "ipc_mode": "private",
+            "read_only": True,
+            "tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,{disk}"},  # noqa: S108
+            "shm_size": "16m",
+            "cap_drop": ["ALL"],
+            "cap_add": CAPABILITIES,
+            "security_opt": ["no-new-privileges"],
+            "mem_limit": limit,
+            "memswap_limit": limit,
+            "pids_limit": self.language.processes,
+            "nano_cpus": 1_000_000_000,
+            "sysctls": NO_IPC,
+            "log_config": {"Type": "none"},
+            "working_dir": "/",
+        }
 
     def close(self) -> None:
         if self.attached:
@@ -149,9 +164,7 @@ class DockerBackend:
         return None
 
     def image(self, language: Language) -> Any:
-        return images.build(
-            self.client, language.image, lambda text: print(text, file=sys.stderr, flush=True)
-        )
+        return images.build(self.client, language.image, lambda text: print(text, file=sys.stderr, flush=True))
 
     def identity(self, language: Language) -> dict[str, str]:
         image = self.image(language)

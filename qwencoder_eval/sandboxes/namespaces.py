@@ -142,9 +142,7 @@ class NamespacesBackend:
 
     def identity(self, language: Language) -> dict[str, str]:
         try:
-            ran = subprocess.run(
-                list(language.version), capture_output=True, text=True, timeout=30, check=False
-            )
+            ran = subprocess.run(list(language.version), capture_output=True, text=True, timeout=30, check=False)
             version = (ran.stdout or ran.stderr).strip().splitlines()[0] if ran.stdout or ran.stderr else "?"
         except OSError:
             version = "missing"

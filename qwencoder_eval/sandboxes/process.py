@@ -40,7 +40,7 @@ class ProcessChannel:
         except OSError:
             raise SandboxError(self._death()) from None
 
-    def receive(self, size: int, deadline: float) -> bytes:
+    def receive(self, size: int, deadline: float) -> bytearray:
         data = bytearray()
         while len(data) < size:
             left = deadline - time.monotonic()

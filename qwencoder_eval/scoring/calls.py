@@ -22,7 +22,7 @@ from typing import Any, Literal
 from ..errors import InfrastructureError
 from ..types import Calls, Limits, Outcome, Problem, Program, Result
 from .base import Judgement, Recorded, Runner, short
-from .values import Answer, Failure, Forged, decode, decode_line, type_name
+from .values import Answer, Failure, ForgedError, decode, decode_line, type_name
 
 TASK_S = 60.0  # EvalPlus's budget for all calls of a suite, beside the sum of their limits
 REFERENCE_CALL_S = 60.0
@@ -37,7 +37,7 @@ MAX_RANGE = 1 << 20  # items of a range that are spread out for a comparison wit
 
 def polynomial(inputs: Sequence[Any], output: Any) -> float:
     """The polynomial of HumanEval's ``find_zero`` at the root that was found: xs[0] + xs[1] x + ..."""
-    return sum(coefficient * math.pow(output, power) for power, coefficient in enumerate(inputs[0]))
+    return float(sum(coefficient * math.pow(output, power) for power, coefficient in enumerate(inputs[0])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,7 @@ class Comparison:
     def oracle(self) -> bool:
         return self.function == "find_zero"
 
-    def right(
-        self, inputs: Sequence[Any], answer: Answer, wanted: Expected, so_far: Sequence[Expected]
-    ) -> bool:
+    def right(self, inputs: Sequence[Any], answer: Answer, wanted: Expected, so_far: Sequence[Expected]) -> bool:
         """Whether an answer counts as right; ``so_far`` are the expected values up to this one. Never raises."""
         try:
             output, expected = answer.value, decode(wanted.encoded)
@@ -218,7 +216,7 @@ class CallScorer:
             if isinstance(loaded, Failure):
                 return failed(loaded)
             if loaded is not True:
-                raise Forged("the first line is not about loading")
+                raise ForgedError("the first line is not about loading")
             for call, wanted in enumerate(expected):
                 number = f"call {call + 1} of {len(expected)}"
                 if (line := next(lines, None)) is None or call == result.over:
@@ -238,8 +236,8 @@ class CallScorer:
                     truth = short(json.dumps(wanted.encoded))
                     return Outcome.WRONG, {"input": short(inputs[call]), "expected": truth, "got": short(got)}
             if next(lines, None) is not None or not result.answers.endswith(b"\n"):
-                raise Forged(f"more answers than the {len(expected)} calls")
-        except Forged as error:
+                raise ForgedError(f"more answers than the {len(expected)} calls")
+        except ForgedError as error:
             return Outcome.WRONG, {"error": f"the program interfered with its answers: {error}"}
         if result.timed_out or result.ending != "exit" or result.status != 0:
             return ending(result, "after the last call")
@@ -272,17 +270,13 @@ def expected_answers(problem: Problem, reference: Recorded, calls: int) -> list[
         if line.startswith(b'{"value": '):
             found.append(Expected.of(line, reference, number))
         elif "error" in (answer := json.loads(line)):
-            raise InfrastructureError(
-                f"{problem.id}: the reference solution fails here ({short(answer['error'])})"
-            )
+            raise InfrastructureError(f"{problem.id}: the reference solution fails here ({short(answer['error'])})")
     if len(found) != calls:
-        raise InfrastructureError(
-            f"{problem.id}: the reference solution answers {len(found)} of {calls} calls here"
-        )
+        raise InfrastructureError(f"{problem.id}: the reference solution answers {len(found)} of {calls} calls here")
     return found
 
 
-def answer_lines(answers: bytes) -> Iterator[bytes]:
+def answer_lines(answers: bytes | bytearray) -> Iterator[bytes]:
     """Whole lines without their newline, one at a time: together they can be hundreds of megabytes."""
     start = 0
     while (end := answers.find(b"\n", start)) >= 0:

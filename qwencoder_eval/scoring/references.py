@@ -68,19 +68,15 @@ class References:
                 for path in paths:
                     if path in self._failed:
                         ending = self._failed[path].ending.replace("_", " ")
-                        raise InfrastructureError(
-                            f"{problem.id}: the reference solution fails here ({ending})"
-                        )
+                        raise InfrastructureError(f"{problem.id}: the reference solution fails here ({ending})")
                 self._learnt[problem.id] = self.scorer.learn(problem, [Recorded(path) for path in paths])
             return self._learnt[problem.id]
 
     def path(self, program: Program) -> Path:
-        digest = hashlib.sha256(
-            (json.dumps(asdict(program), sort_keys=True) + self.where).encode()
-        ).hexdigest()
+        digest = hashlib.sha256((json.dumps(asdict(program), sort_keys=True) + self.where).encode()).hexdigest()
         return self.folder / digest[:2] / f"{digest}.gz"
 
-    def _keep(self, path: Path, answers: bytes) -> None:
+    def _keep(self, path: Path, answers: bytes | bytearray) -> None:
         partial = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +84,4 @@ class References:
                 file.write(answers)
             partial.replace(path)
         except OSError as error:
-            raise InfrastructureError(
-                f"{path}: cannot be written ({error.strerror}); set QCEVAL_CACHE"
-            ) from None
+            raise InfrastructureError(f"{path}: cannot be written ({error.strerror}); set QCEVAL_CACHE") from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -39,7 +40,7 @@ class Failure:
     stage: str = "call"
 
 
-class Forged(InputError):
+class ForgedError(InputError):
     """An answer line that the runner in the sandbox cannot have written."""
 
 
@@ -52,7 +53,7 @@ class Answer:
 
 
 def decode_line(line: bytes) -> Answer:
-    """One answer line. Raises Forged for anything that the runner in the sandbox cannot have written."""
+    """One answer line. Raises ForgedError for anything that the runner in the sandbox cannot have written."""
     try:
         # A NaN of its own each time: Python's containers hold one and the same object to be equal to itself.
         answer = json.loads(line, parse_constant=float)
@@ -72,8 +73,8 @@ def decode_line(line: bytes) -> Answer:
         ArithmeticError,
         MemoryError,
     ) as error:
-        raise Forged(f"not an answer ({type(error).__name__})") from None
-    raise Forged("not an answer")
+        raise ForgedError(f"not an answer ({type(error).__name__})") from None
+    raise ForgedError("not an answer")
 
 
 def decode(value: Any) -> Any:
@@ -88,14 +89,6 @@ def decode(value: Any) -> Any:
     if tag in SCALARS:
         return SCALARS[tag](value)
     raise ValueError(tag)
-
-
-def _defaultdict(pairs: list[tuple[Any, Any]]) -> defaultdict[Any, Any]:
-    return defaultdict(None, pairs)
-
-
-def _counter(pairs: list[tuple[Any, Any]]) -> Counter[Any]:
-    return Counter(dict(pairs))
 
 
 def _dtype(name: str) -> Any:
@@ -114,10 +107,22 @@ def _numpy_array(value: dict[str, Any]) -> Any:
     return numpy.array(items, dtype=dtype).reshape([int(n) for n in value["shape"]])
 
 
+Decoder = Callable[[Any], Any]
 NUMPY_NUMBER = re.compile(r"[<>|=]?([biufc](1|2|4|8|16)|b1)")
-SEQUENCES = {"tuple": tuple, "list": list, "set": set, "frozenset": frozenset, "deque": deque}
-MAPPINGS = {"dict": dict, "Counter": _counter, "OrderedDict": OrderedDict, "defaultdict": _defaultdict}
-SCALARS = {
+SEQUENCES: dict[str, Decoder] = {
+    "tuple": tuple,
+    "list": list,
+    "set": set,
+    "frozenset": frozenset,
+    "deque": deque,
+}
+MAPPINGS: dict[str, Decoder] = {
+    "dict": dict,
+    "Counter": lambda pairs: Counter(dict(pairs)),
+    "OrderedDict": OrderedDict,
+    "defaultdict": lambda pairs: defaultdict(None, pairs),
+}
+SCALARS: dict[str, Decoder] = {
     "int": lambda value: int(value["hex"], 16),
     "float": lambda value: float(value["number"]),
     "str": lambda value: str(value["text"]),

@@ -34,9 +34,7 @@ class Lost:
     reason: str = ""
 
 
-def requests(
-    problems: Sequence[Problem], profile: Profile, sampling: Sampling, run: Run
-) -> Iterator[Request]:
+def requests(problems: Sequence[Problem], profile: Profile, sampling: Sampling, run: Run) -> Iterator[Request]:
     """What is still to be generated."""
     for problem in problems:
         numbers = tuple(number for number in range(sampling.n) if (problem.id, number) not in run.done)
@@ -44,9 +42,7 @@ def requests(
             yield Request(problem, profile.asking.prompt(problem), sampling, numbers)
 
 
-def judge(
-    problem: Problem, sample: Sample, scoring: Scoring, references: References, pool: Pool
-) -> Judgement:
+def judge(problem: Problem, sample: Sample, scoring: Scoring, references: References, pool: Pool) -> Judgement:
     """The judgement of one sample. Raises InfrastructureError where it cannot be had here."""
     code = scoring.extract(problem, sample.completion)
     if not code:
@@ -103,9 +99,7 @@ def evaluate(
     for worker in workers:
         worker.start()
     try:
-        for sample in itertools.chain(
-            run.unjudged(), generated(run, problems, profile, sampling, model, tick)
-        ):
+        for sample in itertools.chain(run.unjudged(), generated(run, problems, profile, sampling, model, tick)):
             waiting.put(sample)
             if stopped.is_set():
                 break

@@ -68,12 +68,7 @@ def run_benchmark(
 
     generation = generation_key(profile, problems, sampling, model)
     scoring = scoring_key(profile, backend, settings.workers)
-    path = (
-        settings.out
-        / safe_name(model.name)
-        / profile.benchmark.name
-        / f"{profile.name}-{digest(generation)[:8]}"
-    )
+    path = settings.out / safe_name(model.name) / profile.benchmark.name / f"{profile.name}-{digest(generation)[:8]}"
     run = Run(path, generation, scoring, provenance(profile, problems))
     try:
         total = len(problems) * sampling.n
@@ -82,9 +77,7 @@ def run_benchmark(
         if len(run.judged) < total:
             references = References(profile.scoring.scorer, backend)
             progress.phase("references", len(problems), 0)
-            references.prepare(
-                problems, settings.workers, lambda done, of: progress.phase("references", of, done)
-            )
+            references.prepare(problems, settings.workers, lambda done, of: progress.phase("references", of, done))
             progress.phase("scored", total, len(run.judged))
             with Pool(backend, settings.workers) as pool:
                 lost = evaluate(run, problems, profile, sampling, model, references, pool, progress.tick)
@@ -119,9 +112,7 @@ def sampling_of(profile: Profile, settings: Settings, model: Model, problems: Se
     return replace(sampling, n=n, temperature=temperature)
 
 
-def generation_key(
-    profile: Profile, problems: Sequence[Problem], sampling: Sampling, model: Model
-) -> dict[str, Any]:
+def generation_key(profile: Profile, problems: Sequence[Problem], sampling: Sampling, model: Model) -> dict[str, Any]:
     prompts = hashlib.sha256()
     for problem in problems:
         prompts.update(json.dumps([problem.id, asdict(profile.asking.prompt(problem))]).encode())

@@ -1,0 +1,43 @@
+# The README's two commands are `make run` and `make test`; the rest is for those who work on qceval itself.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test test-full lint format clean
+
+run: .venv/core
+	@if $(BIN)/qceval data verify --bench humaneval >/dev/null 2>&1 || $(BIN)/qceval data pull --bench humaneval; then \
+		$(BIN)/qceval run --bench humaneval; \
+	else \
+		echo "HumanEval+ cannot be had here (see above): running the embedded benchmark instead" && \
+		$(BIN)/qceval run --bench starter; \
+	fi
+
+test: .venv/dev
+	$(BIN)/pytest -n auto -m "not slow"
+
+# What `make test` leaves out because it takes long: load, kills at many moments, whole published files.
+test-full: .venv/dev
+	$(BIN)/pytest -n auto -m slow
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/core: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/dev: pyproject.toml | .venv/core
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@

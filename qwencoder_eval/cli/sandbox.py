@@ -1,0 +1,120 @@
+"""`qceval sandbox`: build, list and test the places where programs run."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from ..errors import InfrastructureError
+from ..sandboxes import images
+from ..sandboxes.base import Backend
+from ..sandboxes.choose import backend
+from ..sandboxes.docker import DockerBackend
+from ..sandboxes.languages import Language, language, languages
+from ..sandboxes.pool import Pool
+from ..types import Limits, Program, Result
+from . import options
+from .options import print_json, say
+
+BACKENDS = ("docker", "namespaces")
+
+
+@click.group("sandbox")
+def sandbox_command() -> None:
+    """Build, list and test sandboxes.
+
+    Example: qceval sandbox test --sandbox docker
+    """
+
+
+def engine() -> DockerBackend:
+    docker = DockerBackend()
+    if reason := docker.why_not():
+        raise InfrastructureError(f"docker: {reason}; start the engine")
+    return docker
+
+
+@sandbox_command.command("build")
+@click.argument("names", nargs=-1, metavar="[LANGUAGE]...")
+@click.option("--plan", is_flag=True, help="Say what is missing and how large the rest is; build nothing.")
+@options.as_json
+def build_images(names: tuple[str, ...], plan: bool, as_json: bool) -> None:
+    """Build the Docker images that are not there yet; images are reused by content."""
+    docker = engine()
+    lines: list[dict[str, Any]] = []
+    for image in dict.fromkeys(language(name).image for name in names or languages()):
+        found = images.find(docker.client, image)
+        if found is None and not plan:
+            found = images.build(docker.client, image, say)
+        size = found.attrs["Size"] if found else None
+        lines.append({"image": images.tag(image), "id": found.id if found else None, "bytes": size})
+    if as_json:
+        print_json(lines)
+        return
+    for line in lines:
+        click.echo(f"{line['image']}: " + (f"{line['bytes'] / 1e6:.0f} MB" if line["id"] else "missing"))
+
+
+@sandbox_command.command("list")
+@options.as_json
+def list_sandboxes(as_json: bool) -> None:
+    """Which backends this machine has, and what each language runs with."""
+    lines: list[dict[str, Any]] = []
+    for name in BACKENDS:
+        chosen = backend(name)
+        reason = chosen.why_not()
+        lines.append({"backend": name, "usable": reason is None, "why_not": reason, "languages": {}})
+        for wanted in languages().values() if reason is None else ():
+            lines[-1]["languages"][wanted.name] = state(chosen, wanted)
+    if as_json:
+        print_json(lines)
+        return
+    for line in lines:
+        click.echo(f"{line['backend']}: {'usable' if line['usable'] else line['why_not']}")
+        for name, text in line["languages"].items():
+            click.echo(f"  {name}: {text}")
+
+
+def state(chosen: Backend, wanted: Language) -> str:
+    if isinstance(chosen, DockerBackend):
+        found = images.find(chosen.client, wanted.image)
+        return f"{images.tag(wanted.image)} {found.id[:19]}" if found else "image not built; qceval sandbox build"
+    return chosen.identity(wanted)["version"]
+
+
+@sandbox_command.command("test")
+@click.argument("names", nargs=-1, metavar="[LANGUAGE]...")
+@click.option("--sandbox", "sandbox_name", type=click.Choice([*BACKENDS]), help="Only this backend.")
+@options.as_json
+def test_sandboxes(names: tuple[str, ...], sandbox_name: str | None, as_json: bool) -> int:
+    """Run each language's three fixture programs: one passes, one fails, one is broken. Exit 1 where one does not."""
+    lines: list[dict[str, Any]] = []
+    for name in [sandbox_name] if sandbox_name else BACKENDS:
+        chosen = backend(name)
+        if reason := chosen.why_not():
+            lines.append({"backend": name, "language": None, "fixture": None, "ok": not sandbox_name, "said": reason})
+            continue
+        with Pool(chosen, 1) as pool:
+            for wanted in map(language, names or languages()):
+                for fixture, source in wanted.fixtures.items():
+                    program = Program(wanted.name, {wanted.file: source}, limits=Limits(cpu_s=20))
+                    started = time.monotonic()
+                    result = pool.run(program)
+                    said = f"{result.ending} {result.status} after {1000 * (time.monotonic() - started):.0f} ms"
+                    line = {"backend": name, "language": wanted.name, "fixture": fixture}
+                    lines.append({**line, "ok": as_meant(fixture, result), "said": said})
+    if as_json:
+        print_json(lines)
+    else:
+        for line in lines:
+            what = " ".join(str(line[key]) for key in ("backend", "language", "fixture") if line[key])
+            click.echo(f"{'ok ' if line['ok'] else 'NOT'} {what}: {line['said']}")
+    return int(not all(line["ok"] for line in lines))
+
+
+def as_meant(fixture: str, result: Result) -> bool:
+    if fixture == "passes":
+        return (result.ending, result.status) == ("exit", 0)
+    return result.ending == "compile_error" or (result.ending == "exit" and result.status != 0)

@@ -1,0 +1,50 @@
+"""What all tests share: folders of their own instead of the user's, and the data that may lie beside the checkout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qwencoder_eval import config
+
+BESIDE = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache per worker: what reference solutions answered is computed once for all its tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(
+    session_cache: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    monkeypatch.setenv("QCEVAL_CACHE", str(session_cache))
+    monkeypatch.setenv("QCEVAL_RESULTS", str(tmp_path_factory.getbasetemp() / "results"))
+    monkeypatch.delenv("QCEVAL_PLUGINS", raising=False)
+    config.settings.cache_clear()
+    yield
+    config.settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of benchmark data: $QCEVAL_DATA, or ``../shared/data`` beside the checkout."""
+    named = os.environ.get("QCEVAL_DATA")
+    path = Path(named).expanduser() if named else BESIDE / "data"
+    if not path.is_dir():
+        pytest.skip(f"no benchmark data: {path} is not there and QCEVAL_DATA names no other folder")
+    return path
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Path:
+    """Recorded outputs of real models with their published verdicts: ``../shared/recorded``."""
+    path = BESIDE / "recorded"
+    if not path.is_dir():
+        pytest.skip(f"no recorded outputs: {path} is not there")
+    return path
