@@ -18,6 +18,7 @@ from ..registry import discover
 from ..reports.table import draw, for_terminal
 from ..runs.journal import Journal
 from ..sandboxes.choose import choose
+from ..stream.golden import failing
 from ..stream.session import Settings, run_benchmark
 from . import options
 from .options import Bars, cores, print_json, say
@@ -136,25 +137,37 @@ def score_command(bench: str, samples: Path, model: str | None, profile_name: st
 @options.profile
 @options.running
 def check_command(bench: str, profile_name: str | None, **flags: Any) -> int:
-    """Run the reference solutions: the ceiling of a score on this machine. Exit 1 where it is under 100 %.
+    """Run the golden vectors and the reference solutions: the ceiling of a score on this machine.
+
+    Exit 1 where a golden vector gives another verdict or the ceiling is under 100 %.
 
     Example: qceval check --bench humaneval
     """
     benches = load(bench, flags["plugins"])
     reports = evaluate(benches, ReferenceModel(), profile_name, flags, {})
+    backend = choose(flags["sandbox_name"], True, say, flags["runtime"])
+    for benchmark, report in zip(benches, reports, strict=True):
+        report["golden"] = failing(benchmark, backend)
+        report["exceptions"] = [
+            {key: row.get(key, {}) for key in ("problem", "checks", "evidence")}
+            for row in Journal(Path(report["run"]) / "verdicts.jsonl").rows()
+            if set(row["checks"].values()) != {"passed"}
+        ]
     status = finish(reports, flags["as_json"])
-    for report in reports:
-        failing = []
-        for row in Journal(Path(report["run"]) / "verdicts.jsonl").rows():
-            if set(row["checks"].values()) != {"passed"}:
-                failing.append(
-                    {"problem": row["problem"], "checks": row["checks"], "evidence": row.get("evidence", {})}
-                )
+    for benchmark, report in zip(benches, reports, strict=True):
         if not flags["as_json"]:
-            passed = report["samples"] - len(failing) - report.get("missing", {}).get("samples", 0)
-            click.echo(f"ceiling of {report['benchmark']}: {passed} of {report['samples']} references pass here")
-            for row in failing:
-                cause = row["evidence"].get("error") or f"got {row['evidence'].get('got')}"
-                click.echo(for_terminal(f"  {row['problem']}: {', '.join(row['checks'].values())}: {cause}"))
-        status = status or int(bool(failing))
+            say_ceiling(benchmark, report)
+        status = status or int(bool(report["exceptions"] or report["golden"]))
     return status
+
+
+def say_ceiling(benchmark: Benchmark, report: dict[str, Any]) -> None:
+    right = len(benchmark.golden) - len(report["golden"])
+    click.echo(f"golden vectors of {benchmark.name}: {right} of {len(benchmark.golden)} give their verdict")
+    for line in report["golden"]:
+        click.echo(for_terminal(f"  {line}"))
+    passed = report["samples"] - len(report["exceptions"]) - report.get("missing", {}).get("samples", 0)
+    click.echo(f"ceiling of {benchmark.name}: {passed} of {report['samples']} references pass here")
+    for row in report["exceptions"]:
+        cause = row["evidence"].get("error") or f"got {row['evidence'].get('got')}"
+        click.echo(for_terminal(f"  {row['problem']}: {', '.join(row['checks'].values())}: {cause}"))

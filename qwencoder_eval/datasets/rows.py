@@ -6,10 +6,12 @@ rows have the same hash however they are stored: compressed or not, as a file or
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
 import os
+import sys
 import tomllib
 import zlib
 from collections.abc import Iterable, Mapping
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import cache_folder, data_folder
-from ..errors import DatasetError
+from ..errors import DatasetError, InfrastructureError
 
 Row = dict[str, Any]
 
@@ -91,7 +93,11 @@ def verify(found: list[Row], rows: Rows, where: str) -> None:
     """Raises DatasetError where the rows are not the pinned ones."""
     if rows.count and len(found) != rows.count:
         raise DatasetError(f"{where}: {len(found)} rows, not {rows.count}; get the file again")
-    if (digest := content_hash(found)) != rows.sha256:
+    try:
+        digest = content_hash(found)
+    except TypeError as error:  # a date of TOML or of the hub
+        raise DatasetError(f"{where}: rows are not JSON ({error}); get the file again") from None
+    if digest != rows.sha256:
         wanted = rows.sha256 or "nothing yet"
         raise DatasetError(
             f"{where}: rows hash to {digest}, the pin says {wanted}; get the file again or correct sha256"
@@ -99,11 +105,19 @@ def verify(found: list[Row], rows: Rows, where: str) -> None:
 
 
 def store(found: list[Row], rows: Rows) -> None:
-    """Keep fetched rows in the cache; a half-written file never stands under the final name."""
-    rows.cached.parent.mkdir(parents=True, exist_ok=True)
+    """Keep fetched rows in the cache; a half-written file never stands under the final name.
+
+    Raises InfrastructureError where the cache does not take them.
+    """
     partial = rows.cached.with_suffix(f".{os.getpid()}.part")
-    partial.write_text("".join(json.dumps(row) + "\n" for row in found))
-    partial.replace(rows.cached)
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text("".join(json.dumps(row) + "\n" for row in found))
+        partial.replace(rows.cached)
+    except OSError as error:
+        raise InfrastructureError(
+            f"{rows.cached}: cannot be written ({error.strerror}); set QCEVAL_CACHE"
+        ) from None
 
 
 def read(path: Path) -> list[Row]:
@@ -119,14 +133,14 @@ def read(path: Path) -> list[Row]:
             return _tables(json.loads(text), path)
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); get the file again") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: cannot be parsed ({error}); get the file again") from None
     found = []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 found.append(json.loads(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise DatasetError(f"{path}:{number}: not JSON; get the file again") from None
     return _tables(found, path)
 
@@ -147,7 +161,8 @@ def fetch(rows: Rows) -> list[Row]:
             raise DatasetError(f"{rows.file}: not found; {hint}, or pip install 'qwencoder_eval[evalplus]'") from None
         try:
             url, path = get_dataset_metadata(rows.release[0], rows.release[1], mini=False)
-            make_cache(url, path)
+            with contextlib.redirect_stdout(sys.stderr):  # it prints; standard output is for results
+                make_cache(url, path)
             return read(Path(path))
         except OSError as error:
             raise DatasetError(f"{rows.file}: not found, and the release cannot be fetched ({error}); {hint}") from None
@@ -159,6 +174,6 @@ def fetch(rows: Rows) -> list[Row]:
         try:
             return [dict(row) for row in datasets.load_dataset(rows.hub, split=rows.split, revision=rows.revision)]
         except Exception as error:  # the hub's client raises many kinds
-            reason = str(error).splitlines()[0][:200]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise DatasetError(f"{rows.hub}: cannot be fetched ({reason}); {hint}") from None
     raise DatasetError(f"{rows.file}: not found; {hint}")

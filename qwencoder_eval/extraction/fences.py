@@ -69,8 +69,7 @@ def _block(text: str, opening: re.Match[str], end: int) -> _Block:
 
 
 def _content(text: str, block: _Block) -> str:
-    content = text[block.start : block.end]
-    content = content.removesuffix("\n").removesuffix("\r") if content.endswith("\n") else content.removesuffix("\r")
+    content = text[block.start : block.end].removesuffix("\n").removesuffix("\r")
     if not block.indentation:
         return content
     return re.sub(rf"(?<![^\r\n]) {{1,{block.indentation}}}", "", content)

@@ -32,6 +32,7 @@ class Tally:
             groups[""].append(problem)
             for group, value in problem.groups.items():
                 groups[f"[{group}={value}]"].append(problem)
+        ks = list(ks)
         found: dict[str, dict[str, Score]] = {}
         for check in self.checks:
             for group, members in groups.items():

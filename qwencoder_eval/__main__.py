@@ -1,0 +1,5 @@
+"""`python -m qwencoder_eval` is `qceval`."""
+
+from .cli.main import main
+
+main()

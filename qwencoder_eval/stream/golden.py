@@ -1,0 +1,31 @@
+"""Run a benchmark's golden vectors: answers whose verdicts its author wrote down."""
+
+from __future__ import annotations
+
+from ..benchmark import Benchmark, profile
+from ..errors import QcevalError
+from ..sandboxes.base import Backend
+from ..sandboxes.pool import Pool
+from ..scoring.references import References
+from ..types import Completion, Sample
+from .evaluate import judge
+
+
+def failing(benchmark: Benchmark, backend: Backend) -> list[str]:
+    """A line for each vector whose verdict is another than expected; empty where all hold."""
+    lines = []
+    with Pool(backend, 1) as pool:
+        for number, vector in enumerate(benchmark.golden):
+            chosen = profile(benchmark, vector.profile or None)
+            try:
+                problem = benchmark.problem(dict(vector.row))
+                references = References(chosen.scoring.scorer, backend)
+                references.prepare([problem], 1, lambda done, total: None)
+                sample = Sample(problem.id, 0, Completion(vector.output))
+                checks = judge(problem, sample, chosen.scoring, references, pool).checks
+                found = {check: outcome.value for check, outcome in checks.items()}
+            except (QcevalError, KeyError, TypeError, ValueError) as error:
+                found = {"error": f"{type(error).__name__}: {error}"}
+            if found != dict(vector.expect):
+                lines.append(f"golden[{number}]: expected {dict(vector.expect)}, got {found}")
+    return lines
