@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -105,9 +106,9 @@ class Profile:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             where = f"{self.benchmark.file}: problem: {type(error).__name__}: {error}"
             raise DatasetError(f"{where}; the rows are not what this benchmark expects") from None
-        doubled = [problem.id for problem in found if sum(p.id == problem.id for p in found) > 1]
-        if doubled:
-            raise DatasetError(f"{self.benchmark.file}: problem: id {doubled[0]!r} twice; ids must be unique")
+        (doubled, times), *_ = Counter(problem.id for problem in found).most_common(1) or [("", 0)]
+        if times > 1:
+            raise DatasetError(f"{self.benchmark.file}: problem: id {doubled!r} {times} times; ids must be unique")
         return found
 
     @cached_property

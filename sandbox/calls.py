@@ -110,33 +110,33 @@ def _encode(value: Any, depth: int) -> Any:
             return value
         return [_encode(item, depth + 1) for item in value]
     for base, tag in SEQUENCES:
-        if isinstance(value, base):
+        if issubclass(kind, base):
             items = [_encode(item, depth + 1) for item in base.__iter__(value)]
             return named({"$": tag, "items": items}, kind, base)
     for base in MAPPINGS:
-        if isinstance(value, base):
+        if issubclass(kind, base):
             pairs = [[_encode(k, depth + 1), _encode(v, depth + 1)] for k, v in base.items(value)]
             return named({"$": base.__name__, "items": pairs}, kind, base)
-    if isinstance(value, str):
+    if issubclass(kind, str):
         return named({"$": "str", "text": str.__str__(value)}, kind, str)
-    if isinstance(value, float) and kind.__module__ != "numpy":
+    if issubclass(kind, float) and kind.__module__ != "numpy":
         return named({"$": "float", "number": float.__float__(value)}, kind, float)
-    if isinstance(value, int):
+    if issubclass(kind, int):
         return named({"$": "int", "hex": hex(int.__index__(value))}, kind, int)
-    if isinstance(value, complex) and kind.__module__ != "numpy":
+    if issubclass(kind, complex) and kind.__module__ != "numpy":
         plain = complex.__complex__(value)
         return named({"$": "complex", "of": [plain.real, plain.imag]}, kind, complex)
-    if isinstance(value, (bytes, bytearray)):
-        base = bytes if isinstance(value, bytes) else bytearray
+    if issubclass(kind, (bytes, bytearray)):
+        base = bytes if issubclass(kind, bytes) else bytearray
         return named({"$": base.__name__, "hex": base.hex(value)}, kind, base)
     if kind is range:
         return {"$": "range", "of": [value.start, value.stop, value.step]}
-    if isinstance(value, Decimal):
+    if issubclass(kind, Decimal):
         return named({"$": "Decimal", "text": Decimal.__str__(value)}, kind, Decimal)
     if kind is Fraction:
         return {"$": "Fraction", "of": [hex(value.numerator), hex(value.denominator)]}
     if (numpy := sys.modules.get("numpy")) is not None:
-        if isinstance(value, numpy.generic) and value.dtype.kind in "biufc":
+        if issubclass(kind, numpy.generic) and value.dtype.kind in "biufc":
             return {"$": "numpy", "dtype": value.dtype.str, "value": _encode(value.item(), depth + 1)}
         if kind is numpy.ndarray and value.dtype.kind in "biufcU":
             flat = [_encode(item, depth + 1) for item in value.ravel().tolist()]

@@ -115,9 +115,7 @@ def store(found: list[Row], rows: Rows) -> None:
         partial.write_text("".join(json.dumps(row) + "\n" for row in found))
         partial.replace(rows.cached)
     except OSError as error:
-        raise InfrastructureError(
-            f"{rows.cached}: cannot be written ({error.strerror}); set QCEVAL_CACHE"
-        ) from None
+        raise InfrastructureError(f"{rows.cached}: cannot be written ({error.strerror}); set QCEVAL_CACHE") from None
 
 
 def read(path: Path) -> list[Row]:

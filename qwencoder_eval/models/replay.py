@@ -13,6 +13,7 @@ import gzip
 import hashlib
 import io
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -39,10 +40,12 @@ class ReplayModel:
         return {"model": "replay", "sha256": self.digest}
 
     def scan(self, problems: Sequence[Problem]) -> int:
-        """Check that every problem has the same number of samples, and no other problem any; return it."""
+        """Check that every problem has samples 0 to n - 1, and no other problem any; return n."""
         known = {problem.id for problem in problems}
         seen: set[tuple[str, int]] = set()
         lines: dict[str, int] = {}
+        highest: dict[str, tuple[int, int]] = {}  # the last sample of each problem, and its line
+        self.counts.clear()
         digest = hashlib.sha256()
         for number, raw, sample in self._rows():
             digest.update(raw)
@@ -53,6 +56,7 @@ class ReplayModel:
             seen.add((sample.problem, sample.number))
             self.counts[sample.problem] += 1
             lines[sample.problem] = number
+            highest[sample.problem] = max(highest.get(sample.problem, (-1, 0)), (sample.number, number))
         self.digest = digest.hexdigest()
         missing = [problem.id for problem in problems if problem.id not in self.counts]
         if missing:
@@ -68,6 +72,9 @@ class ReplayModel:
                     lines[problem],
                     f"{problem} has {count} samples, others {n}; give every task the same number",
                 )
+        for problem, (nth, number) in highest.items():
+            if nth >= n:
+                self._refuse(number, f"sample is {nth}, but {problem} has {n}; number samples from 0")
         return n
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Sample]:
@@ -84,7 +91,7 @@ class ReplayModel:
                 number += 1
                 try:
                     raw = file.readline(MAX_LINE + 1)
-                except (OSError, EOFError) as error:
+                except (OSError, EOFError, zlib.error) as error:
                     raise InputError(f"{self.path}: cannot be read ({error}); make the file again") from None
                 if not raw:
                     return
@@ -123,7 +130,7 @@ class ReplayModel:
         if form not in ("continuation", "whole"):
             self._refuse(number, f"form is {form!r}; use continuation or whole")
         nth = row.get("sample", numbers[problem]) if field == "text" else numbers[problem]
-        if not isinstance(nth, int) or nth < 0:
+        if type(nth) is not int or nth < 0:
             self._refuse(number, f"sample is {nth!r}; number samples from 0")
         numbers[problem] += 1
         return Sample(problem, nth, Completion(row[field], form, finish_reason="recorded"))

@@ -9,6 +9,8 @@ from typing import Any
 # Escape sequences, control characters, and the marks that turn the direction of text around.
 UNSAFE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
+SHOWN = 10  # problems without a verdict that are named
+
 
 def for_terminal(text: str) -> str:
     """Text that a model or a program wrote, without anything that a terminal would act on."""
@@ -57,5 +59,9 @@ def draw(reports: Sequence[dict[str, Any]]) -> None:
             text = (
                 f"{report['benchmark']}: no score, {missing['samples']} of {report['samples']} samples have no verdict"
             )
-            console.print(Text(for_terminal(f"{text} ({missing['reason']}); the same command tries them again")))
+            console.print(Text(f"{text}; the same command tries them again"))
+            for problem, reason in list(missing["problems"].items())[:SHOWN]:
+                console.print(Text(for_terminal(f"  {problem}: infrastructure: {reason}")))
+            if len(missing["problems"]) > SHOWN:
+                console.print(Text(f"  and {len(missing['problems']) - SHOWN} more, in scores.json"))
         console.print(Text(f"→ {report['run']}"))

@@ -7,6 +7,7 @@ scores the same completions anew) and provenance (recorded, never compared).
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -40,8 +41,8 @@ class Run:
         self, path: Path, generation: dict[str, Any], scoring: dict[str, Any], provenance: dict[str, Any]
     ) -> None:
         self.path = path
-        self.completions = Journal(path / "completions.jsonl")
-        self.verdicts = Journal(path / "verdicts.jsonl")
+        self.completions = Journal(path / "completions.jsonl", ("problem", "sample", "text", "form", "finish_reason"))
+        self.verdicts = Journal(path / "verdicts.jsonl", ("problem", "sample", "checks"))
         self.done: set[tuple[str, int]] = set()
         self.judged: set[tuple[str, int]] = set()
         self._mutex = threading.Lock()
@@ -49,17 +50,26 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise InfrastructureError(f"{path}: cannot be written ({error.strerror}); choose another --out") from None
+            raise self._unwritable(error) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(self._lock)
             raise RunError(f"{path}: another qceval is writing here; wait for it or choose another --out") from None
+        except OSError as error:  # a file system without locks
+            os.close(self._lock)
+            raise self._unwritable(error) from None
         try:
             self._open(generation, scoring, provenance)
+        except OSError as error:
+            self.close()
+            raise self._unwritable(error) from None
         except BaseException:
             self.close()
             raise
+
+    def _unwritable(self, error: OSError) -> InfrastructureError:
+        return InfrastructureError(f"{self.path}: cannot be written ({error.strerror}); choose another --out")
 
     def _open(self, generation: dict[str, Any], scoring: dict[str, Any], provenance: dict[str, Any]) -> None:
         self.completions.repair()
@@ -70,25 +80,31 @@ class Run:
         if file.exists():
             try:
                 found = json.loads(file.read_text())
-                old_generation, old_scoring = found["generation"], found["scoring"]
-            except (ValueError, KeyError, TypeError):
+                old_generation, old_scoring = dict(found["generation"]), dict(found["scoring"])
+            except (ValueError, KeyError, TypeError, RecursionError):
                 raise RunError(f"{file}: damaged; remove the folder and run again") from None
-            if old_generation != described["generation"]:
-                differ = [key for key, value in described["generation"].items() if old_generation.get(key) != value]
+            new = described["generation"]
+            if old_generation != new:
+                differ = [key for key in {**new, **old_generation} if old_generation.get(key, ...) != new.get(key, ...)]
                 raise RunError(f"{self.path}: made with another {', '.join(differ)}; choose another --out")
             if old_scoring != described["scoring"]:
-                self._set_aside(digest(old_scoring)[:8])
+                self._set_aside(old_scoring)
                 self.write("run.json", described)
         else:
             self.write("run.json", described)
+        if not self.verdicts.path.exists() and (earlier := self._aside(described["scoring"])).exists():
+            earlier.rename(self.verdicts.path)  # back to a scoring that was here before
         for journal, seen in ((self.completions, self.done), (self.verdicts, self.judged)):
             for row in journal.rows():
                 seen.add((row["problem"], row["sample"]))
 
-    def _set_aside(self, name: str) -> None:
+    def _aside(self, scoring: dict[str, Any]) -> Path:
+        return self.path / f"verdicts.{digest(scoring)[:8]}.jsonl"
+
+    def _set_aside(self, scoring: dict[str, Any]) -> None:
         """Keep the verdicts of another scoring under another name."""
         if self.verdicts.path.exists():
-            self.verdicts.path.rename(self.path / f"verdicts.{name}.jsonl")
+            self.verdicts.path.rename(self._aside(scoring))
         (self.path / "scores.json").unlink(missing_ok=True)
 
     def add_completion(self, sample: Sample) -> None:
@@ -153,6 +169,7 @@ class Run:
             ) from None
 
     def close(self) -> None:
-        self.completions.close()
-        self.verdicts.close()
-        os.close(self._lock)
+        with contextlib.ExitStack() as stack:  # the lock goes last, and goes whatever happens
+            stack.callback(os.close, self._lock)
+            stack.callback(self.verdicts.close)
+            stack.callback(self.completions.close)

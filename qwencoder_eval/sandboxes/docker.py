@@ -79,8 +79,11 @@ class AttachChannel:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            self.stream.close()
+        response = getattr(self.stream, "_response", None)  # the engine's client leaves it open
+        for part in (self.stream, self.sock, response):
+            with contextlib.suppress(OSError, ValueError):
+                if part is not None:
+                    part.close()
 
 
 class DockerSandbox(Sandbox):

@@ -212,10 +212,10 @@ class CallScorer:
         try:
             if (first := next(lines, None)) is None:
                 return ending(result, "before it was loaded")
-            loaded = decode_line(first).value
-            if isinstance(loaded, Failure):
-                return failed(loaded)
-            if loaded is not True:
+            loaded = decode_line(first)
+            if isinstance(loaded.value, Failure):
+                return failed(loaded.value)
+            if not loaded.loaded:
                 raise ForgedError("the first line is not about loading")
             for call, wanted in enumerate(expected):
                 number = f"call {call + 1} of {len(expected)}"
@@ -227,6 +227,8 @@ class CallScorer:
                     got, right = f"an answer of {len(line)} bytes", False
                 else:
                     answer = decode_line(line)
+                    if answer.loaded:
+                        raise ForgedError("it says twice that it is loaded")
                     if isinstance(answer.value, Failure):
                         outcome, evidence = failed(answer.value)
                         return outcome, {"input": short(inputs[call]), **evidence}

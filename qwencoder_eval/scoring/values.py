@@ -46,10 +46,11 @@ class ForgedError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A decoded answer line. ``value`` is a value, a Failure, or True for "loaded"."""
+    """A decoded answer line: a value with its encoded form, a Failure, or the news that the program is loaded."""
 
     value: Any
     encoded: Any = None
+    loaded: bool = False
 
 
 def decode_line(line: bytes) -> Answer:
@@ -63,7 +64,7 @@ def decode_line(line: bytes) -> Answer:
             stage = str(answer.get("stage", "call"))
             return Answer(Failure(str(answer["error"])[:500], str(answer.get("type", "Error"))[:100], stage))
         if answer == {"loaded": True}:
-            return Answer(True)
+            return Answer(None, loaded=True)
     except (
         ValueError,
         TypeError,

@@ -12,7 +12,6 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from ..benchmark import Profile, Scoring
 from ..errors import InfrastructureError, SandboxError
@@ -26,12 +25,7 @@ from ..types import Outcome, Problem, Sample, Sampling, Verdict
 Tick = Callable[[str, int], None]  # "generated" or "scored", and how many more
 
 
-@dataclass(slots=True)
-class Lost:
-    """Samples that no sandbox would judge; their place stays open for the next try."""
-
-    count: int = 0
-    reason: str = ""
+Lost = dict[str, str]  # problems that no sandbox would judge, and why; their place stays open for the next try
 
 
 def requests(problems: Sequence[Problem], profile: Profile, sampling: Sampling, run: Run) -> Iterator[Request]:
@@ -66,7 +60,7 @@ def evaluate(
     waiting: queue.Queue[Sample | None] = queue.Queue(maxsize=4 * pool.workers)
     errors: list[BaseException] = []
     stopped = threading.Event()
-    lost = Lost()
+    lost: Lost = {}
 
     def work() -> None:
         while (sample := waiting.get()) is not None:
@@ -89,7 +83,7 @@ def evaluate(
                 if not isinstance(error, SandboxError) and run.path.as_posix() in str(error):
                     errors.append(error)  # the disk, not the sandbox
                     stopped.set()
-                lost.count, lost.reason = lost.count + 1, short(str(error))
+                lost[sample.problem] = short(str(error))
             except BaseException as error:
                 errors.append(error)
                 stopped.set()

@@ -22,7 +22,7 @@ from ..sandboxes.languages import language
 from ..sandboxes.pool import Pool, memory_for_each
 from ..scoring.references import References
 from ..types import Problem, Sampling
-from .evaluate import evaluate
+from .evaluate import Lost, evaluate
 from .tally import Tally, default_ks
 
 FIRST_PROMPTS = 2  # rendered prompts that a run records word for word
@@ -73,7 +73,7 @@ def run_benchmark(
     try:
         total = len(problems) * sampling.n
         tally = Tally(profile.scoring.scorer.checks, problems)
-        lost_count, reason = 0, ""
+        lost: Lost = {}
         if len(run.judged) < total:
             references = References(profile.scoring.scorer, backend)
             progress.phase("references", len(problems), 0)
@@ -81,14 +81,13 @@ def run_benchmark(
             progress.phase("scored", total, len(run.judged))
             with Pool(backend, settings.workers) as pool:
                 lost = evaluate(run, problems, profile, sampling, model, references, pool, progress.tick)
-            lost_count, reason = lost.count, lost.reason
         else:
             say(f"{path}: complete; nothing is run again")
         for verdict in run.all_verdicts():
             tally.add(verdict)
         described = report(profile, model, backend, sampling, tally, total, len(problems), path)
         if len(run.judged) < total:
-            described["missing"] = {"samples": total - len(run.judged), "reason": reason, "lost": lost_count}
+            described["missing"] = {"samples": total - len(run.judged), "problems": lost}
         else:
             described["scores"] = {
                 name: {metric: _plain(asdict(score)) for metric, score in metrics.items()}
