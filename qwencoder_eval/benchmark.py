@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 from .datasets.rows import Row, Rows, content_hash, load
-from .errors import DatasetError, PluginError, UsageError
+from .errors import DatasetError, PluginError, QcevalError, UsageError
 from .scoring.base import Scorer
 from .types import Completion, Outcome, Problem, Prompt, Sampling
 
@@ -103,10 +103,12 @@ class Profile:
         rows = load(self.asking.rows, self.benchmark.file.parent, offline)
         try:
             found = [self.benchmark.problem(row) for row in rows]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            where = f"{self.benchmark.file}: problem: {type(error).__name__}: {error}"
+            (doubled, times), *_ = Counter(problem.id for problem in found).most_common(1) or [("", 0)]
+        except QcevalError:
+            raise
+        except Exception as error:
+            where = f"{self.benchmark.file}: problem: " + f"{type(error).__name__}: {error}".splitlines()[0]
             raise DatasetError(f"{where}; the rows are not what this benchmark expects") from None
-        (doubled, times), *_ = Counter(problem.id for problem in found).most_common(1) or [("", 0)]
         if times > 1:
             raise DatasetError(f"{self.benchmark.file}: problem: id {doubled!r} {times} times; ids must be unique")
         return found
@@ -155,7 +157,7 @@ def validate(cls: type[Benchmark], file: Path) -> None:
         if not isinstance(pair, tuple) or len(pair) != 2:
             refuse(f"profiles[{key!r}]", f"is {pair!r}", "make it a pair (asking, scoring)")
         for where, part in zip(("asking", "scoring"), pair, strict=True):
-            if part not in getattr(cls, where):
+            if part not in list(getattr(cls, where)):
                 refuse(f"profiles[{key!r}]", f"{where} {part!r} does not exist", f"use a key of {where}")
     for key, asking in cls.asking.items():
         rows = asking.rows
@@ -167,7 +169,7 @@ def validate(cls: type[Benchmark], file: Path) -> None:
             refuse(f"asking[{key!r}].rows", "has no sha256", "pin it; `qceval data verify` prints the hash")
     if cls.problem is Benchmark.problem:
         refuse("problem", "not defined", "define problem(self, row) -> Problem")
-    if list(inspect.signature(cls.problem).parameters) != ["self", "row"]:
+    if not callable(cls.problem) or list(inspect.signature(cls.problem).parameters) != ["self", "row"]:
         refuse("problem", "has other parameters", "define it as problem(self, row)")
     validate_golden(cls, refuse)
 
@@ -180,8 +182,12 @@ def validate_golden(cls: type[Benchmark], refuse: Callable[[str, str, str], NoRe
             refuse(f"golden[{number}]", f"is a {type(vector).__name__}", "make it Golden(row, output, expect)")
         if vector.profile and vector.profile not in cls.profiles:
             refuse(f"golden[{number}].profile", f"{vector.profile!r} does not exist", "use a key of profiles")
+        if not isinstance(vector.expect, Mapping):
+            refuse(f"golden[{number}].expect", f"is a {type(vector.expect).__name__}", "make it {check: outcome}")
+        if not vector.expect:
+            refuse(f"golden[{number}].expect", "is empty", "say what each check must give")
         for check, outcome in vector.expect.items():
-            if outcome not in set(Outcome):
+            if outcome not in list(Outcome):
                 refuse(f"golden[{number}].expect[{check!r}]", f"{outcome!r}", f"use one of {', '.join(Outcome)}")
     if all(set(vector.expect.values()) == {"passed"} for vector in cls.golden):
         refuse("golden", "all pass", "add one that must fail: a test that cannot fail shows nothing")

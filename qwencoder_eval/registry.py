@@ -12,8 +12,10 @@ import hashlib
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +70,28 @@ def discover(plugins: Iterable[Path] = ()) -> Registry:
     from importlib.metadata import entry_points
 
     for point in entry_points(group=GROUP):
-        spec = importlib.util.find_spec(point.module)
-        if spec is None or spec.origin is None:
+        found = installed(point.value.partition(":")[0].strip())
+        if found is None:
             registry.refused.append(PluginError(point.value, "module", "not found", f"reinstall {point.name}"))
         else:
-            add(registry, Path(spec.origin))
+            add(registry, found)
     return registry
+
+
+def installed(module: str) -> Path | None:
+    """The file of an installed module, found without importing the packages that it lies in."""
+    top, *parts = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:
+        return None
+    name = top
+    for part in parts:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        name = f"{name}.{part}"
+        spec = PathFinder.find_spec(name, spec.submodule_search_locations)
+    return Path(spec.origin) if spec and spec.origin else None
 
 
 def add(registry: Registry, file: Path) -> None:
@@ -82,28 +100,37 @@ def add(registry: Registry, file: Path) -> None:
         for entry in entries:
             if (first := registry.entries.get(entry.name)) and first.file != entry.file:
                 raise PluginError(str(file), "name", f"{entry.name!r} is taken by {first.file}", "choose another name")
-            registry.entries[entry.name] = entry
     except PluginError as error:
         registry.refused.append(error)
+    else:
+        registry.entries.update((entry.name, entry) for entry in entries)
 
 
 def read(file: Path) -> list[Entry]:
     """The benchmarks that a file declares, from its text alone. Raises PluginError."""
     try:
-        tree = ast.parse(file.read_text())
-    except (OSError, ValueError, SyntaxError) as error:
-        line = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(file.read_bytes())
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        line = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         raise PluginError(str(file), "file", f"{type(error).__name__}{line}", "make it a Python file") from None
     entries = []
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and any(_called(base) == "Benchmark" for base in node.bases):
-            fields = {}
+            fields: dict[str, ast.expr | None] = {}
             for statement in node.body:
                 if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
                     fields[statement.targets[0].id] = statement.value
+                elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                    fields[statement.target.id] = statement.value
             for needed in ("name", "version"):
                 if not isinstance(_literal(fields.get(needed)), str):
                     raise PluginError(str(file), needed, "not a literal string", f'write {needed} = "..."')
+            languages = _literal(fields.get("languages"))
+            if not isinstance(languages, list | tuple | None) or not all(isinstance(x, str) for x in languages or ()):
+                raise PluginError(
+                    str(file), "languages", "not a literal tuple of strings", 'write languages = ("...",)'
+                )
             profiles = fields.get("profiles")
             keys = profiles.keys if isinstance(profiles, ast.Dict) else []
             calls = [call for call in ast.walk(tree) if isinstance(call, ast.Call) and _called(call.func) == "Rows"]
@@ -113,7 +140,7 @@ def read(file: Path) -> list[Entry]:
                     file=file.resolve(),
                     class_name=node.name,
                     version=_literal(fields["version"]),
-                    languages=tuple(_literal(fields.get("languages")) or ("python",)),
+                    languages=tuple(languages or ("python",)),
                     profiles=tuple(str(_literal(key)) for key in keys),
                     rows=tuple(
                         {k.arg: _literal(k.value) for k in call.keywords if k.arg and _literal(k.value) is not None}
@@ -123,6 +150,10 @@ def read(file: Path) -> list[Entry]:
             )
     if not entries:
         raise PluginError(str(file), "class", "no class derives from Benchmark", "declare class X(Benchmark)")
+    names = [entry.name for entry in entries]
+    for name in names:
+        if names.count(name) > 1:
+            raise PluginError(str(file), "name", f"{name!r} twice", "choose another name")
     return entries
 
 
@@ -133,7 +164,7 @@ def _called(node: ast.expr) -> str:
 def _literal(node: ast.expr | None) -> Any:
     try:
         return None if node is None else ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError, MemoryError):
         return None
 
 
@@ -155,11 +186,11 @@ def load(entry: Entry) -> Any:
         except QcevalError:
             del sys.modules[module_name]
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[module_name]
             problem = f"{type(error).__name__}: {error}".splitlines()[0]
             raise PluginError(str(file), "file", f"cannot be imported ({problem})", "correct it") from None
-    cls = getattr(module, entry.class_name)
+    cls = getattr(module, entry.class_name, None)
     if not (isinstance(cls, type) and issubclass(cls, Benchmark)):
         raise PluginError(
             str(file),

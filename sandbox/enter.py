@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import stat
 import sys
 from typing import Any
 
@@ -27,7 +28,7 @@ MNT_DETACH = 2
 PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
 CHOWN, DAC_OVERRIDE, KILL, SETGID, SETUID = 0, 1, 5, 6, 7  # what the agent keeps, as in Docker
 DEVICES = ("null", "zero", "full", "random", "urandom")
-NEW_ROOT = "/tmp"  # any folder that exists; it is covered by a tmpfs of our own
+NEW_ROOT = "/tmp"  # any folder that exists; a tmpfs of our own covers it, so sources are opened before
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -45,13 +46,15 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
     check(f"mount {target}", libc.mount(*arguments))
 
 
-def bind(source: str, target: str, writable: bool = False) -> None:
-    if os.path.isdir(source):
+def bind(source: int, target: str, writable: bool = False) -> None:
+    """Show the opened file or folder ``source`` at ``target``."""
+    if stat.S_ISDIR(os.fstat(source).st_mode):
         os.makedirs(target, exist_ok=True)
     else:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         open(target, "a").close()
-    mount(source, target, flags=MS_BIND | MS_REC)
+    mount(f"/proc/self/fd/{source}", target, flags=MS_BIND | MS_REC)
+    os.close(source)
     if not writable:
         # A mount that an ordinary user inherits keeps the flags it has: name them again.
         kept = os.statvfs(target).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
@@ -60,15 +63,17 @@ def bind(source: str, target: str, writable: bool = False) -> None:
 
 def build_root(plan: dict[str, Any]) -> None:
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
+    sources = {target: os.open(source, os.O_PATH) for source, target in plan["binds"].items()}
+    devices = {f"/dev/{name}": os.open(f"/dev/{name}", os.O_PATH) for name in DEVICES}
     mount("tmpfs", NEW_ROOT, "tmpfs", MS_NOSUID, "mode=755,size=16m")
     inside = lambda path: NEW_ROOT + path  # noqa: E731
-    for source, target in plan["binds"].items():
+    for target, source in sources.items():
         bind(source, inside(target))
     for path, target in plan["links"].items():
         os.makedirs(os.path.dirname(inside(path)), exist_ok=True)
         os.symlink(target, inside(path))
-    for name in DEVICES:
-        bind(f"/dev/{name}", inside(f"/dev/{name}"), writable=True)
+    for target, source in devices.items():
+        bind(source, inside(target), writable=True)
     for name, target in {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}.items():
         os.symlink(target, inside(f"/dev/{name}"))
     for path, options in (("/tmp", plan["disk"]), ("/dev/shm", "size=16m,nr_inodes=1000")):

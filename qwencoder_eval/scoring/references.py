@@ -34,6 +34,7 @@ class References:
         self.where = json.dumps(backend.identity(language("python")), sort_keys=True)
         self.where += hashlib.sha256((bundled("sandbox") / "calls.py").read_bytes()).hexdigest()
         self.folder = cache_folder() / "references"
+        self._paths: dict[str, list[tuple[Path, Program]]] = {}
         self._failed: dict[Path, Result] = {}
         self._learnt: dict[str, Any] = {}
         self._mutex = threading.Lock()
@@ -43,8 +44,8 @@ class References:
 
         Raises SandboxError where no sandbox will run them, InfrastructureError where the cache is not writable.
         """
-        programs = [program for problem in problems for program in self.scorer.reference_programs(problem)]
-        missing = [(path, program) for program in programs if not (path := self.path(program)).is_file()]
+        self._paths = {problem.id: self.paths(problem) for problem in problems}
+        missing = [item for items in self._paths.values() for item in items if not item[0].is_file()]
         if not missing:
             return
         with Pool(self.backend, workers) as pool, ThreadPoolExecutor(workers) as threads:
@@ -61,10 +62,10 @@ class References:
                 tick(done, len(missing))
 
     def known(self, problem: Problem) -> Any:
-        """What the scorer learns from this problem's references. Raises InfrastructureError where they failed."""
+        """What the scorer learns from a prepared problem's references. Raises InfrastructureError where they failed."""
         with self._mutex:
             if problem.id not in self._learnt:
-                paths = [self.path(program) for program in self.scorer.reference_programs(problem)]
+                paths = [path for path, _ in self._paths[problem.id]]
                 for path in paths:
                     if path in self._failed:
                         ending = self._failed[path].ending.replace("_", " ")
@@ -72,8 +73,22 @@ class References:
                 self._learnt[problem.id] = self.scorer.learn(problem, [Recorded(path) for path in paths])
             return self._learnt[problem.id]
 
+    def paths(self, problem: Problem) -> list[tuple[Path, Program]]:
+        """The programs of a problem's reference, each with the file that holds its answers."""
+        return [(self.path(program), program) for program in self.scorer.reference_programs(problem)]
+
     def path(self, program: Program) -> Path:
-        digest = hashlib.sha256((json.dumps(asdict(program), sort_keys=True) + self.where).encode()).hexdigest()
+        content: list[Any] = [
+            program.language,
+            dict(program.files),
+            program.args,
+            program.stdin,
+            asdict(program.limits),
+        ]
+        if program.calls:  # not by asdict: it walks through every value of the inputs
+            calls = program.calls
+            content += [calls.function, list(calls.inputs), list(calls.cpu_s), calls.timed]
+        digest = hashlib.sha256((json.dumps(content, sort_keys=True) + self.where).encode()).hexdigest()
         return self.folder / digest[:2] / f"{digest}.gz"
 
     def _keep(self, path: Path, answers: bytes | bytearray) -> None:

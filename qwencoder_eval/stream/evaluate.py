@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from ..benchmark import Profile, Scoring
-from ..errors import InfrastructureError, SandboxError
+from ..errors import InfrastructureError
 from ..models.base import Model, Request
 from ..runs.directory import Run
 from ..sandboxes.pool import Pool
@@ -67,27 +67,20 @@ def evaluate(
             if stopped.is_set():
                 continue  # only empty the queue, so that nobody waits on it
             try:
-                judgement = judge(by_id[sample.problem], sample, profile.scoring, references, pool)
-                run.add_verdict(
-                    Verdict(
-                        sample.problem,
-                        sample.number,
-                        judgement.checks,
-                        judgement.measures,
-                        judgement.evidence,
-                    )
-                )
-            except (SandboxError, InfrastructureError) as error:
-                if stopped.is_set():
-                    continue
-                if not isinstance(error, SandboxError) and run.path.as_posix() in str(error):
-                    errors.append(error)  # the disk, not the sandbox
-                    stopped.set()
-                lost[sample.problem] = short(str(error))
+                place(sample)
             except BaseException as error:
                 errors.append(error)
                 stopped.set()
             tick("scored", 1)
+
+    def place(sample: Sample) -> None:
+        try:
+            found = judge(by_id[sample.problem], sample, profile.scoring, references, pool)
+        except InfrastructureError as error:
+            if not stopped.is_set():
+                lost[sample.problem] = short(str(error))
+            return
+        run.add_verdict(Verdict(sample.problem, sample.number, found.checks, found.measures, found.evidence))
 
     workers = [threading.Thread(target=work, name=f"scorer-{i}", daemon=True) for i in range(pool.workers)]
     for worker in workers:

@@ -1,0 +1,197 @@
+"""The stream between model and verdicts: nothing lost, nothing twice, bounded, and honest about failures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qwencoder_eval.benchmark import Asking, Benchmark, Profile, Scoring
+from qwencoder_eval.datasets.rows import Rows
+from qwencoder_eval.errors import InfrastructureError, SandboxError
+from qwencoder_eval.extraction.programs import as_program
+from qwencoder_eval.models.base import Request
+from qwencoder_eval.runs.directory import Run
+from qwencoder_eval.sandboxes.none import NoneBackend
+from qwencoder_eval.sandboxes.pool import Pool
+from qwencoder_eval.scoring.calls import CallScorer
+from qwencoder_eval.scoring.references import References
+from qwencoder_eval.stream.evaluate import Lost, evaluate
+from qwencoder_eval.types import Completion, Continue, Outcome, Problem, Sample, Sampling
+
+ROWS = tuple({"id": f"p/{i}", "add": i} for i in range(6))
+
+
+class Adding(Benchmark):
+    name, version, reference = "adding", "1", "original"
+    asking = {"a": Asking(Rows(inline=ROWS), lambda problem: Continue(problem.stub))}
+    scoring = {"s": Scoring(as_program, CallScorer({"adding": "inputs"}))}
+    profiles = {"adding": ("a", "s")}
+    file = Path(__file__)
+
+    def problem(self, row: dict[str, Any]) -> Problem:
+        tests = {"entry_point": "f", "atol": 0, "inputs": [[1], [2]]}
+        return Problem(row["id"], row, tests, stub="def f(x):\n", reference=f"    return x + {row['add']}\n")
+
+
+class Scripted:
+    """A model that answers right in even samples and wrong in odd ones, and counts what it was asked."""
+
+    name = "scripted"
+
+    def __init__(self, before: Any = None) -> None:
+        self.before, self.made = before, 0
+
+    def key(self) -> dict[str, Any]:
+        return {"model": "scripted"}
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Sample]:
+        for request in requests:
+            for number in request.numbers:
+                if self.before:
+                    self.before(self.made)
+                self.made += 1
+                text = str(request.problem.reference) if number % 2 == 0 else "    return None\n"
+                yield Sample(request.problem.id, number, Completion(text))
+
+
+class Stage:
+    """Everything an evaluation needs, on a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.profile = Profile(Adding(), "adding")
+        self.problems = self.profile.problems()
+        self.backend = NoneBackend()
+        self.references = References(self.profile.scoring.scorer, self.backend)
+        self.references.prepare(self.problems, 1, lambda done, total: None)
+        self.folder = folder
+        self.ticks: list[str] = []
+
+    def go(self, model: Scripted, n: int = 2, pool: Pool | None = None) -> tuple[Lost, Run]:
+        run = Run(self.folder / "run", {"g": 1}, {"s": 1}, {})
+        try:
+            with pool or Pool(self.backend, 2) as opened:
+                tick = lambda name, more: self.ticks.append(name)  # noqa: E731
+                lost = evaluate(run, self.problems, self.profile, Sampling(n=n), model, self.references, opened, tick)
+            return lost, run
+        finally:
+            run.close()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def verdicts(run: Run) -> dict[tuple[str, int], Outcome]:
+    rows = [((v.problem, v.sample), v.checks["adding"]) for v in run.all_verdicts()]
+    assert len(rows) == len(dict(rows))
+    return dict(rows)
+
+
+EXPECTED = {
+    (f"p/{i}", number): Outcome.PASSED if number == 0 else Outcome.WRONG for i in range(6) for number in range(2)
+}
+
+
+def test_every_sample_has_one_verdict(stage: Stage) -> None:
+    lost, run = stage.go(Scripted())
+    assert lost == {}
+    assert verdicts(run) == EXPECTED
+    assert sorted(set(stage.ticks)) == ["generated", "scored"]
+    assert stage.ticks.count("scored") == 12
+
+
+def test_a_second_run_asks_and_runs_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.go(Scripted())
+    monkeypatch.setattr(Pool, "run", lambda self, program: pytest.fail("ran a program again"))
+    model = Scripted()
+    _, run = stage.go(model)
+    assert model.made == 0
+    assert verdicts(run) == EXPECTED
+
+
+def test_a_model_that_fails_half_way_loses_nothing(stage: Stage) -> None:
+    def fail(made: int) -> None:
+        if made == 7:
+            raise InfrastructureError("the engine is gone")
+
+    with pytest.raises(InfrastructureError, match="the engine is gone"):
+        stage.go(Scripted(fail))
+    model = Scripted()
+    _, run = stage.go(model)
+    assert model.made == 5
+    assert verdicts(run) == EXPECTED
+
+
+def test_what_no_sandbox_judges_stays_open(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Pool.run
+
+    def flaky(self: Pool, program: Any) -> Any:
+        if "x + 3" in program.files["main.py"]:
+            raise SandboxError("docker: the engine is gone")
+        return honest(self, program)
+
+    monkeypatch.setattr(Pool, "run", flaky)
+    lost, run = stage.go(Scripted())
+    assert lost == {"p/3": "docker: the engine is gone"}
+    assert set(EXPECTED) - set(verdicts(run)) == {("p/3", 0)}
+    monkeypatch.undo()
+    lost, run = stage.go(Scripted())
+    assert lost == {}
+    assert verdicts(run) == EXPECTED
+
+
+def test_a_full_disk_stops_the_run_with_its_error(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest, written = Run.add_verdict, []
+
+    def full(self: Run, verdict: Any) -> None:
+        written.append(verdict)
+        if len(written) > 3:
+            raise InfrastructureError(f"{self.path}/verdicts.jsonl: cannot be written (No space left on device)")
+        honest(self, verdict)
+
+    monkeypatch.setattr(Run, "add_verdict", full)
+    with pytest.raises(InfrastructureError, match="No space left"):
+        stage.go(Scripted())
+    monkeypatch.undo()
+    _, run = stage.go(Scripted())
+    assert verdicts(run) == EXPECTED
+
+
+def test_a_fault_in_a_worker_is_raised(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Pool, program: Any) -> Any:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(Pool, "run", broken)
+    with pytest.raises(ZeroDivisionError):
+        stage.go(Scripted())
+
+
+def test_the_model_waits_for_the_scorers(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory does not grow with samples: at most a queue of completions is ahead of the verdicts."""
+    gate, honest = threading.Event(), Pool.run
+    model = Scripted(lambda made: gate.set() if made >= 4 * 2 + 2 else None)  # queue and one in each worker's hands
+
+    def slow(self: Pool, program: Any) -> Any:
+        assert gate.wait(60)
+        assert model.made <= 4 * 2 + 2 + 2 + sum(name == "scored" for name in stage.ticks)
+        return honest(self, program)
+
+    monkeypatch.setattr(Pool, "run", slow)
+    _, run = stage.go(model, n=20)
+    assert len(verdicts(run)) == 120
+
+
+def test_no_code_is_a_verdict_of_its_own(stage: Stage) -> None:
+    class Silent(Scripted):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Sample]:
+            for sample in super().generate(requests):
+                yield Sample(sample.problem, sample.number, Completion("x" * (2 << 20)))
+
+    _, run = stage.go(Silent(), n=1)
+    assert set(verdicts(run).values()) == {Outcome.NO_CODE}
+    assert len(verdicts(run)) == 6
