@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-MAX_TEXT = 1 << 20
+MAX_TEXT = 1 << 18
 """Characters. ``sanitize`` answers "" to a longer text."""
 
 MAX_LINES = 1 << 16
