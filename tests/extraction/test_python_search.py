@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwencoder_eval.extraction import python
+from qwencoder_eval.extraction.python import sanitize
 
 
 def _parses(source: str) -> bool:
@@ -266,3 +267,9 @@ def test_search_in_a_program_with_a_line_missing(missing: int) -> None:
     assert found is not None
     assert found in text
     assert expected is None or found == expected
+
+
+def test_cleaning_a_clean_answer_changes_nothing() -> None:
+    code = sanitize(PROGRAM, "f")
+    assert code.startswith("import re\nfrom typing import (")
+    assert sanitize(code, "f") == code
