@@ -52,3 +52,24 @@ def recorded() -> Path:
     if not path.is_dir():
         pytest.skip(f"no recorded outputs: {path} is not there")
     return path
+
+
+def container_tests(config: pytest.Config) -> tuple[int, int]:
+    """How many tests in containers ran, and how many were skipped."""
+    stats = config.pluginmanager.get_plugin("terminalreporter").stats  # type: ignore[union-attr]
+    ran = [r for outcome in ("passed", "failed") for r in stats.get(outcome, []) if "docker" in r.keywords]
+    skipped = [r for r in stats.get("skipped", []) if "docker" in r.keywords]
+    return len({r.nodeid for r in ran}), len({r.nodeid for r in skipped})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    ran, skipped = container_tests(terminalreporter.config)
+    terminalreporter.write_line(f"container tests: {ran} ran, {skipped} skipped")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With QCEVAL_REQUIRE_DOCKER a run without a single container test is a failure, however green."""
+    controller = not hasattr(session.config, "workerinput")
+    if controller and os.environ.get("QCEVAL_REQUIRE_DOCKER") and container_tests(session.config)[0] == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -21,9 +21,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_the_environment_comes_before_the_file(
-    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_comes_before_the_file(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("env", "toml"):
         (tmp_path / name).mkdir()
     (work / "qceval.toml").write_text(

@@ -35,8 +35,9 @@ def datasets_of(bench: str | None, plugins: Sequence[Path]) -> list[tuple[Benchm
     found = []
     for name in names:
         benchmark = registry.load(name)
-        for rows in dict.fromkeys(asking.rows for asking in benchmark.asking.values()):
-            found.append((benchmark, rows))
+        for asking in benchmark.asking.values():
+            if (benchmark, asking.rows) not in found:  # by equality: inline rows have no hash
+                found.append((benchmark, asking.rows))
     return found
 
 

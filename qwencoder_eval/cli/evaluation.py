@@ -32,6 +32,7 @@ def evaluate(
     sampling: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Evaluate one model on benchmarks, one after the other, and print nothing but progress."""
+    profiles = [profile(bench, profile_name) for bench in benches]
     reference = isinstance(model, ReferenceModel)
     trusted = flags["unsafe"] or reference
     backend = choose(flags["sandbox_name"], trusted, say, flags["runtime"])
@@ -51,9 +52,8 @@ def evaluate(
         **sampling,
     )
     reports = []
-    for bench in benches:
-        chosen = profile(bench, profile_name)
-        bars = Bars(bench.name)
+    for chosen in profiles:
+        bars = Bars(chosen.benchmark.name)
         try:
             reports.append(run_benchmark(chosen, model, backend, settings, bars, say))
         finally:
@@ -71,10 +71,13 @@ def finish(reports: list[dict[str, Any]], as_json: bool) -> int:
 
 
 def load(names: str, plugins: Sequence[Path]) -> list[Benchmark]:
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if not wanted:
+        raise UsageError("--bench: names no benchmark; see qceval list")
     registry = discover(plugins)
     for error in registry.refused:
         say(f"qceval: left out: {error}")
-    return [registry.load(name.strip()) for name in names.split(",") if name.strip()]
+    return [registry.load(name) for name in wanted]
 
 
 @click.command("run")

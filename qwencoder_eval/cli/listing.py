@@ -15,18 +15,19 @@ from .options import print_json, say
 def describe(entry: Entry) -> dict[str, Any]:
     from ..datasets.rows import Rows, locate
 
-    rows, here = 0, True
+    rows, here, known = 0, True, True
     for literal in entry.rows:
         spec = Rows(**{key: value for key, value in literal.items() if key in ("file", "sha256", "count")})
         rows = rows or spec.count or len(literal.get("inline", ()))
         here = here and (not spec.file or locate(spec, entry.file.parent) is not None)
+        known = known and bool(spec.file or not spec.count)  # a file whose name is computed cannot be looked for
     return {
         "name": entry.name,
         "version": entry.version,
         "rows": rows,
         "languages": list(entry.languages),
         "profiles": list(entry.profiles),
-        "data": "here" if here else "missing",
+        "data": "missing" if not here else "here" if known else "?",
         "file": str(entry.file),
     }
 

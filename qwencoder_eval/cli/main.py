@@ -58,6 +58,16 @@ def cli() -> None:
     """
 
 
+def in_plugin(error: Exception) -> str | None:
+    """File and line where a benchmark's own code raised this, or None where no benchmark had a part in it."""
+    found, step = None, error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_globals.get("__name__", "").startswith("qceval_plugin_"):
+            found = f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}"
+        step = step.tb_next
+    return found
+
+
 def main() -> None:
     """Exit codes: 0 done, 1 a gate or check failed, 2 bad usage or input, 3 infrastructure."""
     try:
@@ -83,6 +93,10 @@ def main() -> None:
         if os.environ.get("QCEVAL_DEBUG"):
             raise
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        click.echo(f"qceval: a fault of its own: {said}; QCEVAL_DEBUG=1 shows where, please report it", err=True)
-        status = 3
+        if where := in_plugin(error):
+            click.echo(f"qceval: {where}: {said}; correct the benchmark, QCEVAL_DEBUG=1 shows more", err=True)
+            status = 2
+        else:
+            click.echo(f"qceval: a fault of its own: {said}; QCEVAL_DEBUG=1 shows where, please report it", err=True)
+            status = 3
     sys.exit(status if isinstance(status, int) else 0)

@@ -97,6 +97,18 @@ class Run:
         for journal, seen in ((self.completions, self.done), (self.verdicts, self.judged)):
             for row in journal.rows():
                 seen.add((row["problem"], row["sample"]))
+        if not self.judged <= self.done:
+            self._forget_orphans()
+
+    def _forget_orphans(self) -> None:
+        """Drop verdicts whose completions a power cut took: both are made again."""
+        partial = self.path / "verdicts.part"
+        with partial.open("w") as file:
+            for row in self.verdicts.rows():
+                if (row["problem"], row["sample"]) in self.done:
+                    file.write(json.dumps(row) + "\n")
+        partial.replace(self.verdicts.path)
+        self.judged &= self.done
 
     def _aside(self, scoring: dict[str, Any]) -> Path:
         return self.path / f"verdicts.{digest(scoring)[:8]}.jsonl"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -44,6 +45,10 @@ deep = {a = [{b = 3, y = 2}], z = 1}
 
 def lines(rows: list[dict[str, Any]], **options: Any) -> bytes:
     return b"".join(json.dumps(row, **options).encode() + b"\n" for row in rows)
+
+
+def packed(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
 
 
 def turned(value: Any) -> Any:
@@ -92,11 +97,11 @@ STORED: dict[str, bytes] = {
     "turned.jsonl": lines(turned(SOME)),
     "spaced.jsonl": b"\n" + lines(SOME, ensure_ascii=False, separators=(" ,  ", " : ")).replace(b"\n", b"\r\n\n"),
     "no-newline.jsonl": lines(SOME)[:-1],
-    "rows.jsonl.gz": gzip.compress(lines(SOME)),
+    "rows.jsonl.gz": packed(lines(SOME)),
     "rows.json": json.dumps(SOME, indent=2).encode(),
-    "rows.json.gz": gzip.compress(json.dumps(turned(SOME)).encode()),
+    "rows.json.gz": packed(json.dumps(turned(SOME)).encode()),
     "rows.toml": TOML.encode(),
-    "rows.toml.gz": gzip.compress(TOML.encode()),
+    "rows.toml.gz": packed(TOML.encode()),
 }
 
 
@@ -162,7 +167,7 @@ def test_without_a_pin_the_message_has_the_hash_to_write(data: Path, beside: Pat
 
 def corrupt_gzip() -> bytes:
     """Whole and with the right length, but nonsense in the compressed part."""
-    stored = bytearray(gzip.compress(lines(SOME) * 50))
+    stored = bytearray(packed(lines(SOME) * 50))
     stored[20:30] = b"\xff" * 10
     return bytes(stored)
 
@@ -170,8 +175,8 @@ def corrupt_gzip() -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("x.jsonl.gz", gzip.compress(lines(SOME))[:-12], ": cannot be read"),
-        ("x.jsonl.gz", gzip.compress(lines(SOME))[:15], ": cannot be read"),
+        ("x.jsonl.gz", packed(lines(SOME))[:-12], ": cannot be read"),
+        ("x.jsonl.gz", packed(lines(SOME))[:15], ": cannot be read"),
         ("x.jsonl.gz", corrupt_gzip(), ": cannot be read"),
         ("x.jsonl.gz", lines(SOME), ": cannot be read (Not a gzipped file"),
         ("x.jsonl", lines(SOME) + b'\n{"id": \n', ":4: not JSON"),
@@ -188,6 +193,7 @@ def corrupt_gzip() -> bytes:
         ("x.toml", b"[[a]]\n[[b]]\n", ": cannot be parsed"),
         ("x.toml", b"[[rows]]\nday = 2024-01-01\n", ": rows are not JSON"),
     ],
+    ids=itertools.count(),
 )
 def test_a_file_that_cannot_be_read_is_refused(
     data: Path, beside: Path, name: str, content: bytes, said: str, no_fetch: None
@@ -200,9 +206,7 @@ def test_a_file_that_cannot_be_read_is_refused(
     assert message.endswith("; get the file again")
 
 
-def test_a_file_without_permission_is_refused(
-    data: Path, beside: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_without_permission_is_refused(data: Path, beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (data / "x.jsonl").write_bytes(lines(SOME))
 
     def denied(path: Path) -> bytes:

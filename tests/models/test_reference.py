@@ -38,7 +38,7 @@ def test_requests_are_drawn_as_they_are_needed() -> None:
 
 def test_a_problem_without_reference_is_refused() -> None:
     model = ReferenceModel()
-    with pytest.raises(InputError, match="^bare/1: has no reference solution; name a --model$"):
+    with pytest.raises(InputError, match=r"^bare/1: has no reference solution; name a --model$"):
         list(model.generate([request(Problem("bare/1", {}, {}), 0)]))
 
 

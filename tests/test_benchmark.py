@@ -1,0 +1,238 @@
+"""The protocol: profiles, problems out of rows, hashes and keys; and every shipped benchmark keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Profile, Scoring, profile, validate
+from qwencoder_eval.datasets.rows import Rows, content_hash
+from qwencoder_eval.errors import DatasetError, InputError, PluginError, UsageError
+from qwencoder_eval.extraction.programs import as_program, sanitized_program
+from qwencoder_eval.registry import discover
+from qwencoder_eval.scoring.calls import CallScorer
+from qwencoder_eval.types import Chat, Completion, Continue, Outcome, Problem
+
+ROWS = ({"id": "x/0", "stub": "def f(x):\n"}, {"id": "x/1", "stub": "def g(x):\n"})
+
+
+def prompt(problem: Problem) -> Continue:
+    return Continue(problem.stub)
+
+
+class Small(Benchmark):
+    name = "small"
+    version = "1"
+    reference = "original"
+    asking = {"inline": Asking(Rows(inline=ROWS), prompt), "file": Asking(Rows(file="small.jsonl"), prompt)}
+    scoring = {"raw": Scoring(as_program, CallScorer({"small": "inputs"}))}
+    profiles = {"first": ("inline", "raw"), "second": ("file", "raw")}
+    decontaminate = ("stub",)
+    golden = (Golden(ROWS[0], "", {"small": "passed"}), Golden(ROWS[0], "x", {"small": "wrong"}))
+    file = Path("/nowhere/small.py")
+
+    def problem(self, row: dict[str, Any]) -> Problem:
+        return Problem(row["id"], row, {}, stub=row["stub"])
+
+
+def with_rows(*rows: Any, **changes: Any) -> Profile:
+    asking = {"inline": Asking(Rows(inline=rows), prompt)}
+    cls = type("Changed", (Small,), {"asking": asking, "profiles": {"first": ("inline", "raw")}, **changes})
+    return profile(cls(), None)
+
+
+def refusal(chosen: Profile) -> str:
+    with pytest.raises(DatasetError) as caught:
+        chosen.problems()
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------- profiles and problems
+
+
+def test_the_first_profile_is_the_default() -> None:
+    assert profile(Small(), None).name == "first"
+    second = profile(Small(), "second")
+    assert (second.name, second.asking, second.scoring) == ("second", Small.asking["file"], Small.scoring["raw"])
+
+
+@pytest.mark.parametrize("name", ["third", "", "First"])
+def test_an_unknown_profile_is_refused_with_those_that_exist(name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        profile(Small(), name)
+    assert str(caught.value) == f"--profile {name}: small has first, second; choose one of them"
+
+
+def test_problems_come_in_the_order_of_the_rows() -> None:
+    assert [problem.id for problem in profile(Small(), None).problems()] == ["x/0", "x/1"]
+    assert [problem.id for problem in with_rows(*reversed(ROWS)).problems()] == ["x/1", "x/0"]
+
+
+def test_rows_beside_the_benchmarks_file_are_its_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QCEVAL_DATA", str(tmp_path))
+    (tmp_path / "small.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    rows = Rows(file="small.jsonl", sha256=content_hash(ROWS), count=2)
+    here = {"asking": {"file": Asking(rows, prompt)}, "profiles": {"p": ("file", "raw")}, "file": tmp_path / "s.py"}
+    chosen = profile(type("Here", (Small,), here)(), None)
+    assert chosen.problems() == profile(Small(), "first").problems()
+    (tmp_path / "small.jsonl").write_text("{}\n")
+    assert "1 rows, not 2" in refusal(chosen)
+
+
+def test_an_id_twice_is_refused() -> None:
+    message = refusal(with_rows(ROWS[1], ROWS[0], {"id": "x/1", "stub": "other"}))
+    assert message.startswith("/nowhere/small.py: problem: id 'x/1' ")
+    assert message.endswith("ids must be unique")
+
+
+@pytest.mark.parametrize(
+    ("row", "body", "said"),
+    [
+        ({"id": "x/0"}, None, "KeyError: 'stub'"),
+        ({"id": "x/0", "stub": None}, lambda row: row["stub"].strip(), "AttributeError: 'NoneType' object has no"),
+        ({"id": "x/0", "stub": 3}, lambda row: len(row["stub"]), "TypeError: object of type 'int' has no len()"),
+        ({"inputs": "[1,"}, lambda row: json.loads(row["inputs"]), "JSONDecodeError: "),
+        ({"parts": []}, lambda row: row["parts"][0], "IndexError: list index out of range"),
+        ({"n": 0}, lambda row: 1 / row["n"], "ZeroDivisionError: division by zero"),
+        ({"n": 0}, lambda row: next(iter(())), "StopIteration"),
+        ({"text": "é"}, lambda row: row["text"].encode("ascii"), "UnicodeEncodeError: 'ascii' codec"),
+        ({"id": ["x"]}, lambda row: Problem(row["id"], {}, {}), "TypeError: unhashable type: 'list'"),
+        ({}, lambda row: None, "AttributeError: 'NoneType' object has no attribute 'id'"),
+        ({}, lambda row: (_ for _ in ()).throw(ValueError("one\ntwo")), "ValueError: one"),
+    ],
+)
+def test_rows_that_are_not_what_it_expects_are_refused(row: Any, body: Any, said: str) -> None:
+    changes: dict[str, Any] = {}
+    if body is not None:
+
+        def problem(self: Benchmark, row: Any) -> Any:
+            made = body(row)
+            return made.send(None) if isinstance(made, Iterator) else made
+
+        changes["problem"] = problem
+    message = refusal(with_rows({**row}, **changes))
+    assert message.startswith(f"/nowhere/small.py: problem: {said}")
+    assert message.endswith("; the rows are not what this benchmark expects")
+
+
+def test_what_a_benchmark_refuses_itself_keeps_its_words() -> None:
+    def problem(self: Benchmark, row: Any) -> Problem:
+        raise InputError("data/x: not here")
+
+    with pytest.raises(InputError, match=r"^data/x: not here$"):
+        with_rows(*ROWS, problem=problem).problems()
+
+
+def test_a_benchmark_without_problem_says_so() -> None:
+    chosen = with_rows(*ROWS, problem=Benchmark.problem)
+    with pytest.raises(PluginError, match="problem: not defined; define problem"):
+        chosen.problems()
+
+
+# ---------------------------------------------------------------- hashes and keys
+
+
+def test_the_hash_of_the_data_is_its_pin_or_that_of_the_inline_rows() -> None:
+    assert profile(Small(), "first").dataset_hash == content_hash(ROWS)
+    assert with_rows(ROWS[0]).dataset_hash != content_hash(ROWS)
+    pinned = {"asking": {"file": Asking(Rows(file="x", sha256="ab" * 32), prompt)}, "profiles": {"p": ("file", "raw")}}
+    assert profile(type("Pinned", (Small,), pinned)(), None).dataset_hash == "ab" * 32
+
+
+def test_the_key_of_a_scoring_names_extraction_and_rule() -> None:
+    scorer = CallScorer({"small": "inputs"})
+    key = Scoring(as_program, scorer).key()
+    assert json.loads(json.dumps(key)) == key
+    assert key == {**scorer.key(), "extract": "qwencoder_eval.extraction.programs.as_program"}
+    others = [
+        Scoring(sanitized_program, scorer),
+        Scoring(as_program, replace(scorer, generation="0.2.1")),
+        Scoring(as_program, replace(scorer, min_limit_s=1.0)),
+        Scoring(as_program, replace(scorer, factor=5.0)),
+        Scoring(as_program, replace(scorer, version=2)),
+        Scoring(as_program, CallScorer({"small": "others"})),
+    ]
+    keys = [json.dumps(other.key(), sort_keys=True) for other in others]
+    assert json.dumps(key, sort_keys=True) not in keys
+    assert len(set(keys)) == len(keys)
+
+
+def test_an_extraction_that_is_an_object_is_named_by_its_class() -> None:
+    class Extract:
+        def __call__(self, problem: Problem, completion: Completion) -> str:
+            return completion.text
+
+    key = Scoring(Extract(), CallScorer({"small": "inputs"})).key()
+    assert key["extract"] == f"{__name__}.{Extract.__qualname__}"
+
+
+# ---------------------------------------------------------------- what is shipped
+
+
+SHIPPED = sorted(discover().entries)
+
+
+def test_the_names_that_scripts_rely_on() -> None:
+    assert {"humaneval", "starter"} <= set(SHIPPED)
+    registry = discover()
+    for name, scores in (("humaneval", ("humaneval", "humaneval+")), ("starter", ("starter",))):
+        for scoring in registry.load(name).scoring.values():
+            assert scoring.scorer.checks == scores
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_benchmark_keeps_the_protocol(name: str) -> None:
+    registry = discover()
+    entry = registry.entries[name]
+    benchmark = registry.load(name)
+    validate(type(benchmark), entry.file)
+    assert (benchmark.name, benchmark.version) == (entry.name, entry.version)
+    assert tuple(benchmark.profiles) == entry.profiles
+    assert benchmark.__doc__ or Path(entry.file).read_text().startswith('"""')
+    for chosen in (profile(benchmark, key) for key in benchmark.profiles):
+        json.dumps(chosen.scoring.key())
+        assert chosen.scoring.scorer.checks
+        assert chosen.dataset_hash
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_golden_vector_is_a_row_of_its_benchmark(name: str) -> None:
+    benchmark = discover().load(name)
+    for vector in benchmark.golden:
+        chosen = profile(benchmark, vector.profile or None)
+        problem = benchmark.problem(dict(vector.row))
+        assert set(vector.expect) == set(chosen.scoring.scorer.checks)
+        assert set(vector.expect.values()) <= set(Outcome)
+        assert isinstance(chosen.asking.prompt(problem), Continue | Chat)
+        assert benchmark.problem(dict(vector.row)) == problem, "a pure function of the row"
+        assert set(benchmark.decontaminate) & set(vector.row)
+
+
+def test_the_starter_problems_need_no_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("QCEVAL_DATA", str(tmp_path))
+    chosen = profile(discover().load("starter"), None)
+    problems = chosen.problems(offline=True)
+    assert len(problems) == chosen.asking.rows.count == 24
+    assert all(problem.reference and problem.id.startswith("starter/") for problem in problems)
+
+
+@pytest.mark.parametrize("name", ["evalplus", "evalplus-sanitized", "qwen"])
+def test_humanevals_problems(shared_data: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("QCEVAL_DATA", str(shared_data))
+    chosen = profile(discover().load("humaneval"), name)
+    problems = chosen.problems(offline=True)
+    assert [problem.id for problem in problems] == [f"HumanEval/{i}" for i in range(164)]
+    first = problems[0]
+    assert first.stub.endswith('"""\n')
+    asked = chosen.asking.prompt(first)
+    assert isinstance(asked, Continue)
+    assert asked.text == first.stub.strip() + "\n"
+    assert first.reference
+    assert "test" not in first.fields
