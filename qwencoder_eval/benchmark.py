@@ -10,7 +10,7 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -36,14 +36,25 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """How its answers are scored: a named extraction, then a scorer."""
+    """How its answers are scored: a named extraction, then a scorer.
+
+    ``extract`` is a function of a module, or an instance of a dataclass where it has parameters: its name, or its
+    repr, is part of the scoring key.
+    """
 
     extract: Extract
     scorer: Scorer
 
     def key(self) -> dict[str, Any]:
-        name = getattr(self.extract, "__qualname__", type(self.extract).__qualname__)
-        return {**self.scorer.key(), "extract": f"{self.extract.__module__}.{name}"}
+        return {**self.scorer.key(), "extract": extraction_name(self.extract)}
+
+
+def extraction_name(extract: Extract) -> str | None:
+    """What tells an extraction from every other one, or None where nothing does (a lambda, a closure)."""
+    if is_dataclass(extract):
+        return repr(extract)
+    name = getattr(extract, "__qualname__", "<none>")
+    return None if "<" in name else f"{extract.__module__.removeprefix('qwencoder_eval.')}.{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +177,18 @@ def validate(cls: type[Benchmark], file: Path) -> None:
         if bool(rows.file) == bool(rows.inline):
             refuse(f"asking[{key!r}].rows", "has no rows or two kinds", "give either file= or inline=")
         if rows.file and not rows.sha256:
-            refuse(f"asking[{key!r}].rows", "has no sha256", "pin it; `qceval data verify` prints the hash")
+            refuse(
+                f"asking[{key!r}].rows", "has no sha256", "write sha256='?', and `qceval data verify` says what it is"
+            )
+        if not callable(asking.prompt):
+            refuse(f"asking[{key!r}].prompt", "is not a function", "give a function of a Problem")
+    for key, scoring in cls.scoring.items():
+        if not callable(scoring.extract) or extraction_name(scoring.extract) is None:
+            refuse(f"scoring[{key!r}].extract", "has no name to go by", "use a module's function or a dataclass")
+        if not getattr(scoring.scorer, "checks", ()) or not callable(getattr(scoring.scorer, "score", None)):
+            refuse(f"scoring[{key!r}].scorer", f"is a {type(scoring.scorer).__name__}", "give a scorer with checks")
+    if not all(isinstance(name, str) for name in cls.decontaminate):
+        refuse("decontaminate", "holds other things than names", "name fields of a row")
     if cls.problem is Benchmark.problem:
         refuse("problem", "not defined", "define problem(self, row) -> Problem")
     if not callable(cls.problem) or list(inspect.signature(cls.problem).parameters) != ["self", "row"]:
@@ -186,6 +208,10 @@ def validate_golden(cls: type[Benchmark], refuse: Callable[[str, str, str], NoRe
             refuse(f"golden[{number}].expect", f"is a {type(vector.expect).__name__}", "make it {check: outcome}")
         if not vector.expect:
             refuse(f"golden[{number}].expect", "is empty", "say what each check must give")
+        pair = cls.profiles[vector.profile or next(iter(cls.profiles))]
+        if sorted(vector.expect) != sorted(cls.scoring[pair[1]].scorer.checks):
+            checks = ", ".join(cls.scoring[pair[1]].scorer.checks)
+            refuse(f"golden[{number}].expect", f"names {', '.join(map(str, vector.expect))}", f"name {checks}")
         for check, outcome in vector.expect.items():
             if outcome not in list(Outcome):
                 refuse(f"golden[{number}].expect[{check!r}]", f"{outcome!r}", f"use one of {', '.join(Outcome)}")

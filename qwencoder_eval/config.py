@@ -43,8 +43,9 @@ def data_folder() -> Path | None:
     named = os.environ.get("QCEVAL_DATA") or settings().get("data")
     if named:
         path = Path(named).expanduser()
+        origin = "QCEVAL_DATA" if os.environ.get("QCEVAL_DATA") else "qceval.toml: data"
         if not path.is_dir():
-            raise InputError(f"QCEVAL_DATA: {path} is not a folder; correct it or unset it")
+            raise InputError(f"{origin}: {path} is not a folder; correct it or remove it")
         return path
     beside = PACKAGE.parent.parent / "shared" / "data"
     return beside if beside.is_dir() else None

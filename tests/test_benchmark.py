@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Profile, Scoring, profile, validate
+from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Profile, Scoring, extraction_name, profile, validate
 from qwencoder_eval.datasets.rows import Rows, content_hash
 from qwencoder_eval.errors import DatasetError, InputError, PluginError, UsageError
 from qwencoder_eval.extraction.programs import as_program, sanitized_program
@@ -150,7 +151,7 @@ def test_the_key_of_a_scoring_names_extraction_and_rule() -> None:
     scorer = CallScorer({"small": "inputs"})
     key = Scoring(as_program, scorer).key()
     assert json.loads(json.dumps(key)) == key
-    assert key == {**scorer.key(), "extract": "qwencoder_eval.extraction.programs.as_program"}
+    assert key == {**scorer.key(), "extract": "extraction.programs.as_program"}
     others = [
         Scoring(sanitized_program, scorer),
         Scoring(as_program, replace(scorer, generation="0.2.1")),
@@ -164,13 +165,25 @@ def test_the_key_of_a_scoring_names_extraction_and_rule() -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_an_extraction_that_is_an_object_is_named_by_its_class() -> None:
-    class Extract:
-        def __call__(self, problem: Problem, completion: Completion) -> str:
-            return completion.text
+@dataclass(frozen=True)
+class AfterTag:
+    tag: str
 
-    key = Scoring(Extract(), CallScorer({"small": "inputs"})).key()
-    assert key["extract"] == f"{__name__}.{Extract.__qualname__}"
+    def __call__(self, problem: Problem, completion: Completion) -> str:
+        return completion.text.partition(self.tag)[2]
+
+
+def test_an_extraction_with_parameters_is_named_by_all_of_them() -> None:
+    names = [extraction_name(AfterTag(tag)) for tag in ("[A]", "[B]")]
+    assert names == ["AfterTag(tag='[A]')", "AfterTag(tag='[B]')"]
+
+
+def test_an_extraction_that_nothing_tells_from_others_has_no_name() -> None:
+    def local(problem: Problem, completion: Completion) -> str:
+        return completion.text
+
+    for nameless in (local, lambda problem, completion: completion.text, partial(as_program)):
+        assert extraction_name(nameless) is None
 
 
 # ---------------------------------------------------------------- what is shipped

@@ -81,7 +81,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     file.write_text("")
     for path in (file, tmp_path / "missing"):
         monkeypatch.setenv("QCEVAL_DATA", str(path))
-        with pytest.raises(InputError, match=f"^QCEVAL_DATA: {path} is not a folder; correct it or unset it$"):
+        with pytest.raises(InputError, match=f"^QCEVAL_DATA: {path} is not a folder; correct it or remove it$"):
             config.data_folder()
 
 

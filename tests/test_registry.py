@@ -426,7 +426,7 @@ RULES = [
     (
         'asking = {"greedy": Asking(Rows(file="x"), prompt), "file": Asking(FILE, prompt)}',
         "asking['greedy'].rows",
-        "has no sha256; pin it; `qceval",
+        "has no sha256; write sha256='?', and `qceval data verify` says what it is",
     ),
     ("del problem", "problem", "not defined; define problem(self, row) -> Problem"),
     ("problem = None", "problem", "define it as problem(self, row)"),

@@ -218,9 +218,6 @@ def test_interval_of_no_problems_is_refused() -> None:
 
 
 def test_importing_loads_neither_numpy_nor_scipy() -> None:
-    code = (
-        "import sys, qwencoder_eval.statistics; "
-        "print({'numpy', 'scipy', 'fractions'} & set(sys.modules) or 'none')"
-    )
+    code = "import sys, qwencoder_eval.statistics; print({'numpy', 'scipy', 'fractions'} & set(sys.modules) or 'none')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "none"

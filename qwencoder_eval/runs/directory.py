@@ -80,9 +80,15 @@ class Run:
         if file.exists():
             try:
                 found = json.loads(file.read_text())
-                old_generation, old_scoring = dict(found["generation"]), dict(found["scoring"])
+                old_generation, old_scoring, old_format = (
+                    dict(found["generation"]),
+                    dict(found["scoring"]),
+                    found["format"],
+                )
             except (ValueError, KeyError, TypeError, RecursionError):
                 raise RunError(f"{file}: damaged; remove the folder and run again") from None
+            if old_format != FORMAT:
+                raise RunError(f"{file}: format {old_format!r}, this qceval writes {FORMAT}; choose another --out")
             new = described["generation"]
             if old_generation != new:
                 differ = [key for key in {**new, **old_generation} if old_generation.get(key, ...) != new.get(key, ...)]
@@ -166,7 +172,11 @@ class Run:
 
     def all_verdicts(self) -> Iterator[Verdict]:
         for row in self.verdicts.rows():
-            checks = {name: Outcome(outcome) for name, outcome in row["checks"].items()}
+            try:
+                checks = {name: Outcome(outcome) for name, outcome in row["checks"].items()}
+            except (ValueError, KeyError, AttributeError) as error:
+                where = f"{self.verdicts.path}: {row['problem']}"
+                raise RunError(f"{where}: not a verdict ({error}); remove the row and run again") from None
             yield Verdict(row["problem"], row["sample"], checks, row.get("measures", {}), row.get("evidence", {}))
 
     def write(self, name: str, document: dict[str, Any]) -> None:
