@@ -5,12 +5,11 @@ BIN := .venv/bin
 .PHONY: run test test-full lint format clean
 
 run: .venv/core
-	@if $(BIN)/qceval data verify --bench humaneval >/dev/null 2>&1 || $(BIN)/qceval data pull --bench humaneval; then \
-		$(BIN)/qceval run --bench humaneval; \
-	else \
-		echo "HumanEval+ cannot be had here (see above): running the embedded benchmark instead" && \
+	@$(BIN)/qceval run --bench humaneval || { \
+		status=$$?; [ $$status = 2 ] || exit $$status; \
+		echo "HumanEval+ cannot be had here (see above): running starter, which comes with qceval"; \
 		$(BIN)/qceval run --bench starter; \
-	fi
+	}
 
 test: .venv/dev
 	$(BIN)/pytest -n auto -m "not slow"

@@ -17,14 +17,13 @@ def stripped_with_newline(problem):
     return Continue(problem.fields["prompt"].strip() + "\n")
 
 
-def rows(version, sha256):
-    file = f"humanevalplus/{version}/HumanEvalPlus.jsonl.gz"
-    return Rows(version=version, file=file, sha256=sha256, count=164, release=("HumanEvalPlus", version))
-
-
-TODAY = rows("v0.1.10", "c7b62636d76dc7a462e6928996c1193850ab899411be9eb5000eb01d93e51e9d")
-QWENS = rows("v0.1.9", "c26471de111c0afdeff64953b1ea37bcfb5d2716371494b58b51092f29e582d2")
-ROW = {
+TODAY = Rows(
+    version="v0.1.10", file="humanevalplus/v0.1.10/HumanEvalPlus.jsonl.gz", count=164,
+    sha256="c7b62636d76dc7a462e6928996c1193850ab899411be9eb5000eb01d93e51e9d", release=("HumanEvalPlus", "v0.1.10"),
+)  # fmt: skipQWENS = Rows(
+    version="v0.1.9", file="humanevalplus/v0.1.9/HumanEvalPlus.jsonl.gz", count=164,
+    sha256="c26471de111c0afdeff64953b1ea37bcfb5d2716371494b58b51092f29e582d2", release=("HumanEvalPlus", "v0.1.9"),
+)  # fmt: skipROW = {
     "task_id": "HumanEval/double", "entry_point": "double", "atol": 0, "canonical_solution": "    return x * 2\n",
     "prompt": 'def double(x: float) -> float:\n    """ Twice x. """\n',
     "base_input": [[1], [2.5]], "plus_input": [[0.1], [-3]],
@@ -34,9 +33,7 @@ ROW = {
 class HumanEval(Benchmark):
     name = "humaneval"
     version = "1"
-    reference = (
-        "https://github.com/evalplus/evalplus/blob/26d6d00bb1fd0fa37f39c99d5290da67891d1c5e/evalplus/evaluate.py"
-    )
+    reference = "https://github.com/evalplus/evalplus/blob/26d6d00/evalplus/evaluate.py"
     asking = {
         "greedy": Asking(TODAY, stripped_with_newline, Sampling(max_tokens=768, stop=STOP)),
         "qwen": Asking(QWENS, stripped_with_newline, Sampling(max_tokens=768, stop=STOP + FENCES)),

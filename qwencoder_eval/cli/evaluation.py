@@ -102,6 +102,8 @@ def run_command(
     if samples is not None or backend == "replay":
         if samples is None:
             raise UsageError("--backend replay: give the recorded outputs with --samples FILE")
+        if (limit, n, temperature) != (None, None, None):
+            raise UsageError("--samples: recorded outputs are scored as they are; drop --limit, -n and --temperature")
         chosen = ReplayModel(samples, model)
     elif model in (None, "reference"):
         chosen = ReferenceModel()
