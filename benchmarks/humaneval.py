@@ -20,10 +20,12 @@ def stripped_with_newline(problem):
 TODAY = Rows(
     version="v0.1.10", file="humanevalplus/v0.1.10/HumanEvalPlus.jsonl.gz", count=164,
     sha256="c7b62636d76dc7a462e6928996c1193850ab899411be9eb5000eb01d93e51e9d", release=("HumanEvalPlus", "v0.1.10"),
-)  # fmt: skipQWENS = Rows(
+)  # fmt: skip
+QWENS = Rows(
     version="v0.1.9", file="humanevalplus/v0.1.9/HumanEvalPlus.jsonl.gz", count=164,
     sha256="c26471de111c0afdeff64953b1ea37bcfb5d2716371494b58b51092f29e582d2", release=("HumanEvalPlus", "v0.1.9"),
-)  # fmt: skipROW = {
+)  # fmt: skip
+ROW = {
     "task_id": "HumanEval/double", "entry_point": "double", "atol": 0, "canonical_solution": "    return x * 2\n",
     "prompt": 'def double(x: float) -> float:\n    """ Twice x. """\n',
     "base_input": [[1], [2.5]], "plus_input": [[0.1], [-3]],
