@@ -16,7 +16,7 @@ test: .venv/dev
 
 # What `make test` leaves out because it takes long: load, kills at many moments, whole published files.
 test-full: .venv/dev
-	$(BIN)/pytest -n auto -m slow
+	$(BIN)/pytest -m slow
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -425,8 +425,11 @@ class Watch:
                 events = poller.poll(TICK_S * 1000)
                 now = clock.cpu(self.child)
                 for fd, _ in events:
-                    if fd == agent.host_in:
-                        os._exit(0)  # the host is gone, or talks out of turn: the sandbox ends with it
+                    if fd == agent.host_in:  # the host is gone, or talks out of turn: the sandbox ends with it
+                        if not agent.isolated:  # elsewhere the kernel does that when process 1 ends
+                            agent.kill(self.child)
+                            agent.wipe()
+                        os._exit(0)
                     if fd in open_streams and not self.take(open_streams[fd], now):
                         poller.unregister(fd)
                 if any(fd == pidfd for fd, _ in events):

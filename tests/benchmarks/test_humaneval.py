@@ -55,7 +55,7 @@ def score(recorded: Path, sandbox: str, profile: str, out: Path) -> tuple[dict[s
         "score", "--bench", "humaneval", "--profile", profile, "--samples", str(samples), "--sandbox", sandbox,
         "--out", str(out),
     )  # fmt: skip
-    rows = [json.loads(line) for line in (Path(report["run"]) / "verdicts.jsonl").open()]
+    rows = [json.loads(line) for line in (Path(report["run"]) / "verdicts.jsonl").read_text().splitlines()]
     verdicts = {
         row["problem"]: (row["checks"]["humaneval"] == "passed", row["checks"]["humaneval+"] == "passed")
         for row in rows
