@@ -52,6 +52,10 @@ class Sandbox(ABC):
     def close(self) -> None:
         """End the agent and everything with it; never raises, may be called twice."""
 
+    @abstractmethod
+    def interrupt(self) -> None:
+        """From another thread: have ``run`` raise SandboxError now. Closes nothing that ``run`` still reads."""
+
     def start(self) -> None:
         try:
             self.channel = self.open()

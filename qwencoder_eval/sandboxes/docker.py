@@ -137,6 +137,11 @@ class DockerSandbox(Sandbox):
             "working_dir": "/",
         }
 
+    def interrupt(self) -> None:
+        if attached := self.attached:
+            with contextlib.suppress(OSError):
+                attached.sock.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         if self.attached:
             self.attached.close()

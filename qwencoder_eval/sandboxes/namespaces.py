@@ -96,6 +96,10 @@ class NamespacesSandbox(Sandbox):
             },
         }  # fmt: skip
 
+    def interrupt(self) -> None:
+        if process := self.process:
+            process.kill()
+
     def close(self) -> None:
         if self.process:
             process, self.process = self.process, None

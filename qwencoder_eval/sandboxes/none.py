@@ -26,6 +26,10 @@ class NoneSandbox(Sandbox):
         self.process = ProcessChannel(agent + options + work, "none", env)
         return self.process
 
+    def interrupt(self) -> None:
+        if process := self.__dict__.get("process"):
+            process.kill()
+
     def close(self) -> None:
         if process := self.__dict__.pop("process", None):
             process.close()

@@ -42,37 +42,38 @@ class Pool:
         self.close()
 
     def close(self) -> None:
-        """Stop every sandbox, also those that run a program: their callers get a SandboxError."""
+        """Stop idle sandboxes and interrupt those that run a program: their callers get a SandboxError."""
         with self._changed:
             self._closed = True
-            everything, self._all, self._idle = self._all, set(), []
-        for sandbox in everything:
-            sandbox.stop()
+            idle, self._idle = self._idle, []
+            running = self._all - set(idle)
+        for sandbox in running:
+            sandbox.interrupt()  # and its caller stops it: a file closed under a reader may be another one's by then
+        for sandbox in idle:
+            self._discard(sandbox)
 
     def run(self, program: Program) -> Result:
         """Raises SandboxError where several fresh sandboxes could not do it."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._waiting_alone)
-            self._running += 1
-        try:
+        with self._counted(alone=False):
             return self._attempt(program)
-        finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
 
     def run_alone(self, program: Program) -> Result:
         """Wait until no other program runs, and let none start meanwhile."""
+        with self._counted(alone=True):
+            return self._attempt(program)
+
+    @contextmanager
+    def _counted(self, alone: bool) -> Iterator[None]:
         with self._changed:
-            self._waiting_alone += 1
-            self._changed.wait_for(lambda: not self._running)
+            self._waiting_alone += alone
+            self._changed.wait_for(lambda: not (self._running if alone else self._waiting_alone))
             self._running += 1
         try:
-            return self._attempt(program)
+            yield
         finally:
             with self._changed:
                 self._running -= 1
-                self._waiting_alone -= 1
+                self._waiting_alone -= alone
                 self._changed.notify_all()
 
     def _attempt(self, program: Program) -> Result:
@@ -94,12 +95,12 @@ class Pool:
             except BaseException:
                 self._discard(sandbox)
                 raise
-            if not sandbox.clean or sandbox.programs >= RECYCLE_AFTER:
+            with self._changed:
+                keep = sandbox.clean and sandbox.programs < RECYCLE_AFTER and not self._closed
+                if keep:
+                    self._idle.append(sandbox)
+            if not keep:
                 self._discard(sandbox)
-            else:
-                with self._changed:
-                    if not self._closed:
-                        self._idle.append(sandbox)
 
     def _discard(self, sandbox: Sandbox) -> None:
         with self._changed:
@@ -123,6 +124,8 @@ class Pool:
             self._all.add(sandbox)
         try:
             sandbox.start()
+            if self._closed:  # meanwhile; an interrupt may have come too early to be felt
+                raise SandboxError(f"{self.backend.name}: the pool is closed")
         except BaseException:
             self._discard(sandbox)
             raise

@@ -52,6 +52,9 @@ class ProcessChannel:
             data += chunk
         return data
 
+    def kill(self) -> None:
+        self.process.kill()
+
     def close(self) -> None:
         """End the process: its input ends first, and an agent without a host leaves at once."""
         assert self.process.stdin

@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def run_benchmark(
         raise UsageError(f"-k {max(ks)}: needs {max(ks)} samples a problem, there are {sampling.n}; raise -n")
 
     generation = generation_key(profile, problems, sampling, model)
-    scoring = scoring_key(profile, backend, settings.workers)
+    scoring = scoring_key(profile, problems, backend, settings.workers)
     path = settings.out / safe_name(model.name) / profile.benchmark.name / f"{profile.name}-{digest(generation)[:8]}"
     run = Run(path, generation, scoring, provenance(profile, problems))
     try:
@@ -112,27 +112,36 @@ def sampling_of(profile: Profile, settings: Settings, model: Model, problems: Se
 
 
 def generation_key(profile: Profile, problems: Sequence[Problem], sampling: Sampling, model: Model) -> dict[str, Any]:
-    prompts = hashlib.sha256()
-    for problem in problems:
-        prompts.update(json.dumps([problem.id, asdict(profile.asking.prompt(problem))]).encode())
+    prompts = _digest([problem.id, asdict(profile.asking.prompt(problem))] for problem in problems)
+    answers = {"answers": _digest([p.id, p.reference] for p in problems)} if model.name == "reference" else {}
     return {
         "benchmark": profile.benchmark.name,
         "dataset": profile.dataset_hash,
         "problems": len(problems),
-        "prompts": prompts.hexdigest(),
+        "prompts": prompts,
         "sampling": asdict(sampling),
+        **answers,
         **model.key(),
     }
 
 
-def scoring_key(profile: Profile, backend: Backend, workers: int) -> dict[str, Any]:
+def scoring_key(profile: Profile, problems: Sequence[Problem], backend: Backend, workers: int) -> dict[str, Any]:
     python = language("python")
     return {
         **profile.scoring.key(),
         "benchmark_version": profile.benchmark.version,
+        "benchmark_file": hashlib.sha256(profile.benchmark.file.read_bytes()).hexdigest(),
+        "tests": _digest([p.id, p.language, p.stub, p.reference, dict(p.tests)] for p in problems),
         "sandbox": backend.identity(python),
         "memory_bytes": memory_for_each(python.memory_bytes, workers),
     }
+
+
+def _digest(parts: Iterable[Any]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(json.dumps(part, sort_keys=True).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def provenance(profile: Profile, problems: Sequence[Problem]) -> dict[str, Any]:
