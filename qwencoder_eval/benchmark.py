@@ -174,6 +174,11 @@ def validate(cls: type[Benchmark], file: Path) -> None:
         rows = asking.rows
         if not isinstance(rows, Rows):
             refuse(f"asking[{key!r}].rows", f"is a {type(rows).__name__}", "make it Rows(...)")
+        declared = {"version": str, "file": str, "sha256": str, "count": int, "inline": tuple}
+        for part, declared_kind in declared.items():
+            if not isinstance(value := getattr(rows, part), declared_kind):
+                kind_name = declared_kind.__name__
+                refuse(f"asking[{key!r}].rows.{part}", f"is a {type(value).__name__}", f"make it a {kind_name}")
         if bool(rows.file) == bool(rows.inline):
             refuse(f"asking[{key!r}].rows", "has no rows or two kinds", "give either file= or inline=")
         if rows.file and not rows.sha256:

@@ -7,7 +7,8 @@ QcevalError              exit code 3 unless said otherwise
 │   └── DatasetError        rows missing or not what the pin says
 ├── RunError             2: a run directory in use, or made from something else
 └── InfrastructureError  3: no sandbox, no engine, a full disk
-    └── SandboxError        a sandbox died or does not answer
+    ├── SandboxError        a sandbox died or does not answer
+    └── ReferenceFailsError a reference solution fails here, so that nothing can be held against it
 """
 
 from __future__ import annotations
@@ -49,4 +50,8 @@ class InfrastructureError(QcevalError):
 
 
 class SandboxError(InfrastructureError):
+    pass
+
+
+class ReferenceFailsError(InfrastructureError):
     pass

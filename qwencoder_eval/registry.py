@@ -49,7 +49,7 @@ class Registry:
         """The benchmark of this name, validated. Raises UsageError for an unknown one, PluginError for a bad one."""
         if name not in self.entries:
             close = difflib.get_close_matches(name, self.entries, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "see qceval list"
+            hint = f"did you mean {close[0]!r}?" if close else "see qceval list, or name its folder with --plugins"
             for error in self.refused:
                 if Path(error.file).stem == name:
                     raise error
@@ -112,7 +112,7 @@ def read(file: Path) -> list[Entry]:
         with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(file.read_bytes())
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
-        line = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        line = f" in line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) and error.lineno else ""
         raise PluginError(str(file), "file", f"{type(error).__name__}{line}", "make it a Python file") from None
     entries = []
     for node in tree.body:
@@ -143,7 +143,7 @@ def read(file: Path) -> list[Entry]:
                     languages=tuple(languages or ("python",)),
                     profiles=tuple(str(_literal(key)) for key in keys),
                     rows=tuple(
-                        {k.arg: _literal(k.value) for k in call.keywords if k.arg and _literal(k.value) is not None}
+                        {k.arg: value for k in call.keywords if k.arg and (value := _readable(k)) is not None}
                         for call in calls
                     ),
                 )
@@ -159,6 +159,13 @@ def read(file: Path) -> list[Entry]:
 
 def _called(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _readable(argument: ast.keyword) -> Any:
+    """An argument as the literal it is; of rows that stand in the file themselves at least how many."""
+    if argument.arg == "inline" and isinstance(argument.value, (ast.Tuple, ast.List)):
+        return [None] * len(argument.value.elts)
+    return _literal(argument.value)
 
 
 def _literal(node: ast.expr | None) -> Any:

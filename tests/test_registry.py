@@ -203,8 +203,8 @@ def test_a_broken_installation_takes_no_others_down(
     [
         ("humanevl", "did you mean 'humaneval'?"),
         ("Starter", "did you mean 'starter'?"),
-        ("zzz", "see qceval list"),
-        ("", "see qceval list"),
+        ("zzz", "see qceval list, or name its folder with --plugins"),
+        ("", "see qceval list, or name its folder with --plugins"),
     ],
 )
 def test_an_unknown_name_is_refused_with_a_suggestion(name: str, hint: str) -> None:
@@ -272,7 +272,7 @@ def test_a_name_twice_in_one_file_is_refused(folder: Path) -> None:
 
 
 BROKEN = {
-    "syntax": ("class X(Benchmark:\n", "file", "SyntaxError in line 1; make it a Python file"),
+    "syntax": ("class X(Benchmark:\n", "file", "SyntaxError in line 1: invalid syntax; make it a Python file"),
     "deep": ("x = " + "-" * 200_000 + "1\n", "file", "make it a Python file"),
     "zeros": ("name = '\0'\n", "file", "make it a Python file"),
     "empty": ("", "class", "no class derives from Benchmark; declare class X(Benchmark)"),
@@ -331,7 +331,7 @@ def test_any_text_of_python_is_read_without_being_run(folder: Path) -> None:
     (folder / "mine.py").write_text(text + plugin(change='languages = ("python", "java")'))
     (entry,) = read(folder / "mine.py")
     assert entry.languages == ("python", "java")
-    assert list(entry.rows) == [{}, {"file": "x.jsonl", "count": 3}], "what is computed is left out"
+    assert list(entry.rows) == [{"inline": [None]}, {"file": "x.jsonl", "count": 3}], "what is computed is left out"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..benchmark import Benchmark
-from ..datasets.rows import Rows, content_hash, load, locate, read
+from ..datasets.rows import PIN, Rows, content_hash, load, locate, read, verify
 from ..errors import DatasetError, QcevalError
 from ..registry import discover
 from . import options
@@ -101,9 +101,11 @@ def verified(benchmark: Benchmark, rows: Rows) -> str:
         return f"{len(rows.inline)} rows in the benchmark's file, sha256 {content_hash(rows.inline)}"
     path = locate(rows, benchmark.file.parent)
     if path is None:
-        raise DatasetError(f"{rows.file}: missing; see qceval data pull")
+        raise DatasetError(
+            f"{rows.file}: missing; put it beside {benchmark.file}, set QCEVAL_DATA, or qceval data pull"
+        )
     found = read(path)
-    digest = content_hash(found)
-    if digest != rows.sha256:
-        raise DatasetError(f"{path}: {len(found)} rows hash to {digest}, the pin says {rows.sha256}")
-    return f"{path}: {len(found)} rows, sha256 {digest}"
+    if not PIN.fullmatch(rows.sha256):
+        return f'{path}: not pinned; if these are the rows, set sha256="{content_hash(found)}", count={len(found)}'
+    verify(found, rows, str(path))
+    return f"{path}: {len(found)} rows, sha256 {rows.sha256}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -149,26 +150,30 @@ def check_command(bench: str, profile_name: str | None, **flags: Any) -> int:
     Example: qceval check --bench humaneval
     """
     benches = load(bench, flags["plugins"])
-    reports = evaluate(benches, ReferenceModel(), profile_name, flags, {})
-    backend = choose(flags["sandbox_name"], True, say, flags["runtime"])
-    for benchmark, report in zip(benches, reports, strict=True):
-        report["golden"] = failing(benchmark, backend)
-        report["exceptions"] = [
-            {key: row.get(key, {}) for key in ("problem", "checks", "evidence")}
-            for row in Journal(Path(report["run"]) / "verdicts.jsonl").rows()
-            if set(row["checks"].values()) != {"passed"}
-        ]
-    status = finish(reports, flags["as_json"])
-    for benchmark, report in zip(benches, reports, strict=True):
-        if not flags["as_json"]:
+    with tempfile.TemporaryDirectory(prefix="qceval-check-") as folder:  # never an answer of an earlier check
+        reports = evaluate(benches, ReferenceModel(), profile_name, {**flags, "out": Path(folder)}, {})
+        backend = choose(flags["sandbox_name"], True, say, flags["runtime"])
+        for benchmark, report in zip(benches, reports, strict=True):
+            report["golden"] = failing(benchmark, backend)
+            report["exceptions"] = [
+                {key: row.get(key, {}) for key in ("problem", "checks", "evidence")}
+                for row in Journal(Path(report.pop("run")) / "verdicts.jsonl").rows()
+                if set(row["checks"].values()) != {"passed"}
+            ]
+    finish(reports, flags["as_json"])
+    if not flags["as_json"]:
+        for benchmark, report in zip(benches, reports, strict=True):
             say_ceiling(benchmark, report)
-        status = status or int(bool(report["exceptions"] or report["golden"]))
-    return status
+    if any(report.get("missing", {}).get("try_again") for report in reports):
+        return 3
+    return int(any(report["exceptions"] or report["golden"] or "missing" in report for report in reports))
 
 
 def say_ceiling(benchmark: Benchmark, report: dict[str, Any]) -> None:
     right = len(benchmark.golden) - len(report["golden"])
     click.echo(f"golden vectors of {benchmark.name}: {right} of {len(benchmark.golden)} give their verdict")
+    if report["golden"]:
+        click.echo(f"  in {benchmark.file}: correct the vector, or the benchmark and its version")
     for line in report["golden"]:
         click.echo(for_terminal(f"  {line}"))
     passed = report["samples"] - len(report["exceptions"]) - report.get("missing", {}).get("samples", 0)

@@ -24,7 +24,7 @@ def describe(entry: Entry) -> dict[str, Any]:
     return {
         "name": entry.name,
         "version": entry.version,
-        "rows": rows,
+        "rows": rows or None,
         "languages": list(entry.languages),
         "profiles": list(entry.profiles),
         "data": "missing" if not here else "here" if known else "?",

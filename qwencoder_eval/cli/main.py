@@ -75,7 +75,7 @@ def main() -> None:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "qceval"
-        click.echo(f"qceval: {' '.join(error.format_message().split())}; see {where} --help", err=True)
+        click.echo(f"qceval: {' '.join(error.format_message().split()).rstrip('.')}; see {where} --help", err=True)
         status = 2
     except QcevalError as error:
         click.echo(f"qceval: {' '.join(str(error).split())}", err=True)

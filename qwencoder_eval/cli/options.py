@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 import click
 
 from ..stream.session import Progress
+
+LOG_EVERY_S = 30.0
 
 
 def say(text: str) -> None:
@@ -71,12 +75,13 @@ running = apply(
 
 
 class Bars(Progress):
-    """Progress bars on standard error, one phase at a time; nothing where that is not a terminal."""
+    """Progress on standard error, one phase at a time: a bar on a terminal, a line now and then in a log."""
 
     def __init__(self, title: str) -> None:
         self.title = title
         self.bar: Any = None
         self.name = ""
+        self.said = time.monotonic()
 
     def phase(self, name: str, total: int, done: int) -> None:
         if self.name != name:
@@ -85,16 +90,21 @@ class Bars(Progress):
             self.close()
             self.name = name
             label = f"{self.title}: {name}"
-            self.bar = tqdm(
-                total=total, initial=done, desc=label, unit="", disable=not sys.stderr.isatty(), leave=False
-            )
-        elif self.bar is not None:
+            quiet = None if sys.stderr.isatty() else io.StringIO()
+            self.bar = tqdm(total=total, initial=done, desc=label, unit="", file=quiet, leave=False)
+        else:
             self.bar.total = total
-            self.bar.update(done - self.bar.n)
+            self.move(done - self.bar.n)
 
     def tick(self, name: str, more: int) -> None:
-        if self.bar is not None and name == self.name:
-            self.bar.update(more)
+        if name == self.name:
+            self.move(more)
+
+    def move(self, more: int) -> None:
+        self.bar.update(more)
+        if not sys.stderr.isatty() and time.monotonic() - self.said > LOG_EVERY_S:
+            self.said = time.monotonic()
+            say(f"{self.title}: {self.name} {self.bar.n} of {self.bar.total}")
 
     def close(self) -> None:
         if self.bar is not None:

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import sys
 import tomllib
 import zlib
@@ -23,6 +24,7 @@ from ..config import cache_folder, data_folder
 from ..errors import DatasetError, InfrastructureError
 
 Row = dict[str, Any]
+PIN = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Rows:
 
     file      path below $QCEVAL_DATA and below the cache, or beside the benchmark's file: .jsonl, .json, .toml,
               each also with .gz
-    sha256    the pin; see the module. ``qceval data verify`` prints the hash of what is there
+    sha256    the pin: a hash of the rows, not of the file. Write "?", and ``qceval data verify`` says what it is
     count     how many rows
     release   (dataset, version): fetch with the ``evalplus`` package's loader where no file is found
     hub       dataset on the hub to fetch with ``datasets`` where no file is found, with ``split`` and ``revision``
@@ -79,8 +81,9 @@ def load(rows: Rows, beside: Path, offline: bool = False) -> list[Row]:
     path = locate(rows, beside)
     if path is None:
         if offline or os.environ.get("HF_HUB_OFFLINE") == "1":
-            raise DatasetError(f"{rows.file}: not found, and --offline forbids fetching it; set QCEVAL_DATA")
-        found = fetch(rows)
+            hint = f"put it beside the benchmark in {beside}, or set QCEVAL_DATA"
+            raise DatasetError(f"{rows.file}: not found, and --offline forbids fetching it; {hint}")
+        found = fetch(rows, beside)
         verify(found, rows, "what was fetched")
         store(found, rows)
         return found
@@ -92,15 +95,16 @@ def load(rows: Rows, beside: Path, offline: bool = False) -> list[Row]:
 def verify(found: list[Row], rows: Rows, where: str) -> None:
     """Raises DatasetError where the rows are not the pinned ones."""
     if rows.count and len(found) != rows.count:
-        raise DatasetError(f"{where}: {len(found)} rows, not {rows.count}; get the file again")
+        raise DatasetError(f"{where}: {len(found)} rows, not {rows.count}; get the file again or correct count")
     try:
         digest = content_hash(found)
     except TypeError as error:  # a date of TOML or of the hub
         raise DatasetError(f"{where}: rows are not JSON ({error}); get the file again") from None
     if digest != rows.sha256:
-        wanted = rows.sha256 or "nothing yet"
+        if not PIN.fullmatch(rows.sha256):
+            raise DatasetError(f'{where}: not pinned; if these are the rows, set sha256="{digest}", count={len(found)}')
         raise DatasetError(
-            f"{where}: rows hash to {digest}, the pin says {wanted}; get the file again or correct sha256"
+            f"{where}: rows hash to {digest}, the pin says {rows.sha256}; get the file again or correct sha256"
         )
 
 
@@ -149,9 +153,9 @@ def _tables(rows: Any, path: Path) -> list[Row]:
     return rows
 
 
-def fetch(rows: Rows) -> list[Row]:
+def fetch(rows: Rows, beside: Path) -> list[Row]:
     """The rows from outside. Raises DatasetError where that cannot be."""
-    hint = f"set QCEVAL_DATA to a folder that holds {rows.file}"
+    hint = f"put it beside the benchmark in {beside}, or set QCEVAL_DATA to a folder that holds it"
     if rows.release:
         try:
             from evalplus.data.utils import get_dataset_metadata, make_cache

@@ -118,10 +118,11 @@ class ReplayModel:
             self._refuse(number, "not JSON; remove or mend the line")
         if not isinstance(row, dict):
             self._refuse(number, "not a JSON object; a sample has task_id and completion or solution")
-        problem = row.get("problem", row.get("task_id"))
+        ours = "problem" in row
+        problem = row.get("problem" if ours else "task_id")
         if not isinstance(problem, str):
             self._refuse(number, "has no task_id; a sample has task_id and completion or solution")
-        field = next((name for name in ("text", "solution", "completion") if name in row), None)
+        field = next((name for name in (("text",) if ours else ("solution", "completion")) if name in row), None)
         if field is None:
             self._refuse(number, "has neither completion nor solution; add one of them")
         if not isinstance(row[field], str):

@@ -59,9 +59,11 @@ def draw(reports: Sequence[dict[str, Any]]) -> None:
             text = (
                 f"{report['benchmark']}: no score, {missing['samples']} of {report['samples']} samples have no verdict"
             )
-            console.print(Text(f"{text}; the same command tries them again"))
+            console.print(Text(f"{text}{'; the same command tries them again' if missing['try_again'] else ''}"))
             for problem, reason in list(missing["problems"].items())[:SHOWN]:
-                console.print(Text(for_terminal(f"  {problem}: infrastructure: {reason}")))
+                console.print(Text(for_terminal(f"  {problem}: {reason}")))
             if len(missing["problems"]) > SHOWN:
                 console.print(Text(f"  and {len(missing['problems']) - SHOWN} more, in scores.json"))
-        console.print(Text(f"→ {report['run']}"))
+        if "run" in report:
+            console.print(Text("What failed, and on which input, is in verdicts.jsonl of the run:"))
+            console.print(Text(f"→ {report['run']}"), soft_wrap=True)

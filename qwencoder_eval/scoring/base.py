@@ -63,7 +63,7 @@ class Scorer(Protocol):
     def learn(self, problem: Problem, references: Sequence[Recorded]) -> Any:
         """What ``score`` has to know of the reference programs, read once a problem.
 
-        Raises InfrastructureError where they did not do what a reference must: nothing can be scored then.
+        Raises ReferenceFailsError where they did not do what a reference must: nothing can be scored then.
         """
         ...
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..errors import InfrastructureError
+from ..errors import DatasetError, ReferenceFailsError
 from ..types import Calls, Limits, Outcome, Problem, Program, Result
 from .base import Judgement, Recorded, Runner, short
 from .values import Answer, Failure, ForgedError, decode, decode_line, type_name
@@ -163,6 +163,7 @@ class CallScorer:
         }
 
     def reference_programs(self, problem: Problem) -> list[Program]:
+        self._validate(problem)
         code = problem.stub + (problem.reference or "")
         programs = []
         for tests in self.suites.values():
@@ -171,9 +172,23 @@ class CallScorer:
             programs.append(Program("python", {"main.py": code}, limits=REFERENCE_LIMITS, calls=calls))
         return programs
 
+    def _validate(self, problem: Problem) -> None:
+        """Raises DatasetError where ``Problem.tests`` is not what this scorer reads."""
+        for name in ("entry_point", "atol", *self.suites.values()):
+            if name not in problem.tests:
+                given = ", ".join(problem.tests)
+                raise DatasetError(
+                    f"{problem.id}: tests has no {name!r}, which CallScorer reads; problem() gives {given}"
+                )
+        for name in self.suites.values():
+            if not all(isinstance(arguments, (list, tuple)) for arguments in problem.tests[name]):
+                raise DatasetError(
+                    f"{problem.id}: tests[{name!r}] must be a list of argument lists: [[1], [2]], not [1, 2]"
+                )
+
     def learn(self, problem: Problem, references: Sequence[Recorded]) -> list[list[Expected]]:
         return [
-            expected_answers(problem, reference, len(problem.tests[tests]))
+            expected_answers(problem.tests[tests], reference)
             for tests, reference in zip(self.suites.values(), references, strict=True)
         ]
 
@@ -265,16 +280,17 @@ def ending(result: Result, where: str) -> tuple[Outcome, dict[str, str]]:
     return Outcome.RUNTIME_ERROR, evidence
 
 
-def expected_answers(problem: Problem, reference: Recorded, calls: int) -> list[Expected]:
-    """The reference solution's answers. Raises InfrastructureError where it did not answer every call."""
-    found = []
+def expected_answers(inputs: Sequence[Any], reference: Recorded) -> list[Expected]:
+    """The reference solution's answers. Raises ReferenceFailsError where it did not answer every call."""
+    found: list[Expected] = []
     for number, line in enumerate(reference.lines()):
         if line.startswith(b'{"value": '):
             found.append(Expected.of(line, reference, number))
         elif "error" in (answer := json.loads(line)):
-            raise InfrastructureError(f"{problem.id}: the reference solution fails here ({short(answer['error'])})")
-    if len(found) != calls:
-        raise InfrastructureError(f"{problem.id}: the reference solution answers {len(found)} of {calls} calls here")
+            where = f" on {short(inputs[len(found)])}" if number else ""
+            raise ReferenceFailsError(f"the reference solution fails here{where} ({short(answer['error'])})")
+    if len(found) != len(inputs):
+        raise ReferenceFailsError(f"the reference solution answers {len(found)} of {len(inputs)} calls here")
     return found
 
 

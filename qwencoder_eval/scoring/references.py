@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import bundled, cache_folder
-from ..errors import InfrastructureError
+from ..errors import InfrastructureError, ReferenceFailsError
 from ..sandboxes.base import Backend
 from ..sandboxes.languages import language
 from ..sandboxes.pool import Pool
@@ -62,14 +62,14 @@ class References:
                 tick(done, len(missing))
 
     def known(self, problem: Problem) -> Any:
-        """What the scorer learns from a prepared problem's references. Raises InfrastructureError where they failed."""
+        """What the scorer learns from a prepared problem's references. Raises ReferenceFailsError where they failed."""
         with self._mutex:
             if problem.id not in self._learnt:
                 paths = [path for path, _ in self._paths[problem.id]]
                 for path in paths:
                     if path in self._failed:
                         ending = self._failed[path].ending.replace("_", " ")
-                        raise InfrastructureError(f"{problem.id}: the reference solution fails here ({ending})")
+                        raise ReferenceFailsError(f"the reference solution fails here ({ending})")
                 self._learnt[problem.id] = self.scorer.learn(problem, [Recorded(path) for path in paths])
             return self._learnt[problem.id]
 

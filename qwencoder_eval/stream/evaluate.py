@@ -18,14 +18,16 @@ from ..errors import InfrastructureError
 from ..models.base import Model, Request
 from ..runs.directory import Run
 from ..sandboxes.pool import Pool
-from ..scoring.base import Judgement, short
+from ..scoring.base import Judgement
 from ..scoring.references import References
 from ..types import Outcome, Problem, Sample, Sampling, Verdict
 
 Tick = Callable[[str, int], None]  # "generated" or "scored", and how many more
 
 
-Lost = dict[str, str]  # problems that no sandbox would judge, and why; their place stays open for the next try
+Lost = dict[
+    str, InfrastructureError
+]  # problems that no sandbox would judge, and why; their place stays open for the next try
 
 
 def requests(problems: Sequence[Problem], profile: Profile, sampling: Sampling, run: Run) -> Iterator[Request]:
@@ -78,7 +80,7 @@ def evaluate(
             found = judge(by_id[sample.problem], sample, profile.scoring, references, pool)
         except InfrastructureError as error:
             if not stopped.is_set():
-                lost[sample.problem] = short(str(error))
+                lost[sample.problem] = error
             return
         run.add_verdict(Verdict(sample.problem, sample.number, found.checks, found.measures, found.evidence))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..benchmark import Benchmark, profile
 from ..errors import QcevalError
 from ..sandboxes.base import Backend
@@ -9,6 +11,10 @@ from ..sandboxes.pool import Pool
 from ..scoring.references import References
 from ..types import Completion, Sample
 from .evaluate import judge
+
+
+def said(checks: Mapping[str, str]) -> str:
+    return ", ".join(f"{check} {outcome}" for check, outcome in checks.items())
 
 
 def failing(benchmark: Benchmark, backend: Backend) -> list[str]:
@@ -22,10 +28,12 @@ def failing(benchmark: Benchmark, backend: Backend) -> list[str]:
                 references = References(chosen.scoring.scorer, backend)
                 references.prepare([problem], 1, lambda done, total: None)
                 sample = Sample(problem.id, 0, Completion(vector.output))
-                checks = judge(problem, sample, chosen.scoring, references, pool).checks
-                found = {check: outcome.value for check, outcome in checks.items()}
+                judged = judge(problem, sample, chosen.scoring, references, pool)
             except (QcevalError, KeyError, TypeError, ValueError) as error:
-                found = {"error": f"{type(error).__name__}: {error}"}
+                lines.append(f"golden[{number}]: {type(error).__name__}: {error}")
+                continue
+            found = {check: outcome.value for check, outcome in judged.checks.items()}
             if found != dict(vector.expect):
-                lines.append(f"golden[{number}]: expected {dict(vector.expect)}, got {found}")
+                evidence = "".join(f"; {name} {text}" for name, text in judged.evidence.items())
+                lines.append(f"golden[{number}]: expected {said(vector.expect)}, got {said(found)}{evidence}")
     return lines

@@ -13,13 +13,14 @@ from typing import Any
 
 from .. import __version__
 from ..benchmark import Profile
-from ..errors import UsageError
+from ..errors import ReferenceFailsError, UsageError
 from ..models.base import Model
 from ..models.replay import ReplayModel
 from ..runs.directory import Run, digest, safe_name
 from ..sandboxes.base import Backend
 from ..sandboxes.languages import language
 from ..sandboxes.pool import Pool, memory_for_each
+from ..scoring.base import short
 from ..scoring.references import References
 from ..types import Problem, Sampling
 from .evaluate import Lost, evaluate
@@ -87,7 +88,9 @@ def run_benchmark(
             tally.add(verdict)
         described = report(profile, model, backend, sampling, tally, total, len(problems), path)
         if len(run.judged) < total:
-            described["missing"] = {"samples": total - len(run.judged), "problems": lost}
+            again = not all(isinstance(error, ReferenceFailsError) for error in lost.values())
+            reasons = {problem: short(str(error)) for problem, error in lost.items()}
+            described["missing"] = {"samples": total - len(run.judged), "problems": reasons, "try_again": again}
         else:
             described["scores"] = {
                 name: {metric: _plain(asdict(score)) for metric, score in metrics.items()}
@@ -140,7 +143,7 @@ def scoring_key(profile: Profile, problems: Sequence[Problem], backend: Backend,
 def _digest(parts: Iterable[Any]) -> str:
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(json.dumps(part, sort_keys=True).encode() + b"\n")
+        digest.update(json.dumps(part, sort_keys=True, default=repr).encode() + b"\n")
     return digest.hexdigest()
 
 

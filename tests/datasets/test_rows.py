@@ -161,7 +161,9 @@ def test_other_rows_are_refused(
 
 def test_without_a_pin_the_message_has_the_hash_to_write(data: Path, beside: Path) -> None:
     (data / "x.jsonl").write_bytes(lines(SOME))
-    with pytest.raises(DatasetError, match=f"rows hash to {PIN}, the pin says nothing yet; .*correct sha256"):
+    with pytest.raises(
+        DatasetError, match=f'not pinned; if these are the rows, set sha256="{PIN}", count={len(SOME)}$'
+    ):
         load(Rows(file="x.jsonl"), beside)
 
 
@@ -265,7 +267,7 @@ def test_inline_rows_need_no_file(beside: Path, no_fetch: None) -> None:
 
 def test_offline_never_fetches(beside: Path, monkeypatch: pytest.MonkeyPatch, no_fetch: None) -> None:
     rows = Rows(file="x.jsonl", sha256=PIN, release=("HumanEvalPlus", "v1"), hub="some/where")
-    said = "^x.jsonl: not found, and --offline forbids fetching it; set QCEVAL_DATA$"
+    said = "^x.jsonl: not found, and --offline forbids fetching it; put it beside .*, or set QCEVAL_DATA$"
     with pytest.raises(DatasetError, match=said):
         load(rows, beside, offline=True)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -339,7 +341,7 @@ def test_a_release_that_cannot_be_fetched(beside: Path, publish: Publish) -> Non
         load(RELEASE, beside)
     message = refused(caught)
     assert message.startswith("hp/x.jsonl.gz: not found, and the release cannot be fetched (")
-    assert message.endswith("set QCEVAL_DATA to a folder that holds hp/x.jsonl.gz")
+    assert message.endswith("or set QCEVAL_DATA to a folder that holds it")
 
 
 @pytest.mark.parametrize(
@@ -353,8 +355,8 @@ def test_a_release_that_cannot_be_fetched(beside: Path, publish: Publish) -> Non
 def test_what_is_not_installed_is_named(beside: Path, rows: Rows, extra: str) -> None:
     with pytest.raises(DatasetError) as caught:
         load(rows, beside)
-    hint = "hp/x.jsonl.gz: not found; set QCEVAL_DATA to a folder that holds hp/x.jsonl.gz"
-    assert refused(caught) == hint + extra
+    hint = f"put it beside the benchmark in {beside}, or set QCEVAL_DATA to a folder that holds it"
+    assert refused(caught) == f"hp/x.jsonl.gz: not found; {hint}{extra}"
 
 
 HUB = Rows(file="x.jsonl", sha256=PIN, count=2, hub="some/where", split="dev", revision="abc123")

@@ -16,7 +16,7 @@ import numpy
 import pytest
 from evalplus_verdicts import PAIRS, ROOTS, SEQUENCES
 
-from qwencoder_eval.errors import InfrastructureError
+from qwencoder_eval.errors import DatasetError, ReferenceFailsError
 from qwencoder_eval.scoring.base import Recorded
 from qwencoder_eval.scoring.calls import CallScorer, Expected, expected_answers
 from qwencoder_eval.scoring.values import Answer
@@ -155,16 +155,14 @@ def test_long_answers_are_compared_by_digest_and_read_again_when_they_differ(tmp
     assert verdict(tmp_path, [long], [long])[0] is Outcome.PASSED
     assert verdict(tmp_path, [[float(n) for n in long]], [long])[0] is Outcome.PASSED
     assert verdict(tmp_path, [[*long[:-1], -1]], [long])[0] is Outcome.WRONG
-    (kept,) = expected_answers(problem("f", [[0]], 0), recorded(tmp_path, [long]), 1)
+    (kept,) = expected_answers([[0]], recorded(tmp_path, [long]))
     assert kept.short_line is None
     assert kept.encoded == long
 
 
 def test_expected_lines_are_those_of_an_untimed_program(tmp_path: Path) -> None:
     values: list[Any] = [1, "ä\n", [1.5, None], {"a": (1, 2)}, {3, 1}, float("inf")]
-    for value, known in zip(
-        values, expected_answers(problem("f", [[]] * 6, 0), recorded(tmp_path, values), 6), strict=True
-    ):
+    for value, known in zip(values, expected_answers([[]] * 6, recorded(tmp_path, values)), strict=True):
         assert known.same_line(line_of(value)[:-1])
         assert known.cpu_s == 0.25
         assert known.plain
@@ -179,10 +177,30 @@ def test_nan_and_objects_are_never_equal_by_their_line(tmp_path: Path) -> None:
 def test_a_reference_that_fails_cannot_be_scored_against(tmp_path: Path) -> None:
     path = tmp_path / "r.gz"
     path.write_bytes(gzip.compress(LOADED + b'{"error": "ValueError: no", "type": "ValueError"}\n'))
-    with pytest.raises(InfrastructureError, match=r"p/0: the reference solution fails here \(ValueError: no"):
-        expected_answers(problem("f", [[0]], 0), Recorded(path), 1)
-    with pytest.raises(InfrastructureError, match="answers 1 of 2 calls"):
-        expected_answers(problem("f", [[0], [1]], 0), recorded(tmp_path, [1]), 2)
+    with pytest.raises(ReferenceFailsError, match=r"^the reference solution fails here on \[7\] \(ValueError: no\)$"):
+        expected_answers([[7]], Recorded(path))
+    path.write_bytes(gzip.compress(b'{"stage": "load", "error": "NameError: f"}\n'))
+    with pytest.raises(ReferenceFailsError, match=r"^the reference solution fails here \(NameError: f\)$"):
+        expected_answers([[7]], Recorded(path))
+    with pytest.raises(ReferenceFailsError, match="answers 1 of 2 calls"):
+        expected_answers([[0], [1]], recorded(tmp_path, [1]))
+
+
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [
+        ({"entry": "f", "atol": 0, "inputs": []}, "p/0: tests has no 'entry_point', which CallScorer reads"),
+        ({"entry_point": "f", "inputs": []}, "p/0: tests has no 'atol'"),
+        (
+            {"entry_point": "f", "atol": 0, "input": []},
+            "tests has no 'inputs', .* problem.. gives entry_point, atol, input",
+        ),
+        ({"entry_point": "f", "atol": 0, "inputs": ["ab"]}, "must be a list of argument lists"),
+    ],
+)
+def test_tests_that_the_scorer_cannot_read_are_refused(tests: dict[str, Any], said: str) -> None:
+    with pytest.raises(DatasetError, match=said):
+        CallScorer({"s": "inputs"}).reference_programs(Problem("p/0", {}, tests, reference=""))
 
 
 class FakeRunner:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qwencoder_eval.errors import InfrastructureError
+from qwencoder_eval.errors import InfrastructureError, ReferenceFailsError
 from qwencoder_eval.sandboxes.none import NoneBackend
 from qwencoder_eval.scoring.calls import CallScorer
 from qwencoder_eval.scoring.references import References
@@ -58,7 +58,7 @@ def test_a_half_written_file_is_not_there(cache: Path) -> None:
 def test_a_reference_that_fails_is_named() -> None:
     asked = problem("raise ValueError('no')", [[1]])
     references, _ = prepared(asked)
-    with pytest.raises(InfrastructureError, match=r"^p/0: the reference solution fails here \(ValueError: no\)$"):
+    with pytest.raises(ReferenceFailsError, match=r"^the reference solution fails here on \[1\] \(ValueError: no\)$"):
         references.known(asked)
 
 
