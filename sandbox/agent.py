@@ -12,8 +12,9 @@ Standard library only. The same file serves every backend:
 Frame: 4 bytes length, big-endian, then the payload. A request is JSON (see ``serve``). An answer is a
 frame of JSON that gives the lengths of the three byte strings (stdout, stderr, answers) behind it.
 
-One program at a time. In ``setuid`` and ``nested`` mode the agent must be process 1 of its own process
-namespace: then ``kill(-1)`` reaches exactly what programs left behind, at once, and nothing else.
+One program at a time, each in the care of a fork of the agent, the keeper. In ``setuid`` and ``nested`` mode the
+agent must be process 1 of its own process namespace: then ``kill(-1)`` reaches exactly what programs left behind,
+at once, and nothing else.
 """
 
 from __future__ import annotations
@@ -30,18 +31,19 @@ import signal
 import struct
 import sys
 import time
+import traceback
 from typing import Any, NoReturn
 
 import calls
+from watch import Clock, HostGoneError, Stream, Watch
 
 WORK = "/tmp/work"  # the directory a program starts in
 WRITABLE = ("/tmp", "/dev/shm", "/var/tmp")  # everything a program can write to
 FIRST_UID, UIDS = 61000, 1000  # a user of its own for each program, in turn: nothing per-user survives
 ANSWERS, READY = 3, 4  # a program's descriptors beside the usual three; both close on exec
-HARD = 1.2  # a program is killed at this multiple of its limit; between 1 and this its timeout is ambiguous
-TICK_S = 0.02  # how often the clocks are read while a program is silent
-PR_SET_NO_NEW_PRIVS = 38
-CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
+HOST_GONE = 3  # a keeper's exit status where the host's end closed
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x08000000, 0x10000000, 0x20000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -50,84 +52,6 @@ PRELOAD = (
     "array bisect cmath collections copy datetime decimal fractions functools hashlib heapq itertools math "
     "operator random re statistics string typing"
 )
-
-
-class Clock:
-    """CPU seconds used by everything in the sandbox, and out-of-memory kills, from cgroup files or /proc."""
-
-    def __init__(self, accounting: str, isolated: bool) -> None:
-        self.isolated = isolated
-        self.usage: int | None = None
-        self.scale = 1e-9
-        if accounting == "cgroup":
-            for path, scale in (("cpuacct/cpuacct.usage", 1e-9), ("cpu.stat", 1e-6)):
-                try:
-                    self.usage = os.open("/sys/fs/cgroup/" + path, os.O_RDONLY | os.O_CLOEXEC)
-                    self.scale = scale
-                    break
-                except OSError:
-                    continue
-        self.kind = "cgroup" if self.usage is not None else "proc"
-
-    def cpu(self, child: int) -> float:
-        """CPU seconds of the sandbox so far; only differences mean anything."""
-        if self.usage is not None:
-            text = os.pread(self.usage, 256, 0)
-            number = text.split()[1] if text.startswith(b"usage_usec") else text
-            return int(number) * self.scale
-        mine = resource.getrusage(resource.RUSAGE_CHILDREN)
-        total = mine.ru_utime + mine.ru_stime
-        tick = os.sysconf("SC_CLK_TCK")
-        for fields in self._processes(child):
-            total += sum(int(x) for x in fields[11:15]) / tick  # utime, stime, and those of reaped children
-        return total
-
-    def memory(self, child: int) -> int:
-        """Resident bytes of everything but the agent, where no cgroup limits it."""
-        page = resource.getpagesize()
-        return sum(int(fields[21]) * page for fields in self._processes(child))
-
-    def _processes(self, child: int) -> list[list[str]]:
-        found = []
-        for name in os.listdir("/proc"):
-            if not name.isdigit() or int(name) == os.getpid():
-                continue
-            try:
-                with open(f"/proc/{name}/stat") as stat:
-                    fields = stat.read().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if self.isolated or int(fields[2]) == child:  # by process group
-                found.append(fields)
-        return found
-
-    def oom_kills(self) -> int:
-        for path in ("memory/memory.oom_control", "memory.events"):
-            try:
-                with open("/sys/fs/cgroup/" + path) as counters:
-                    for line in counters:
-                        if line.startswith("oom_kill "):
-                            return int(line.split()[1])
-            except OSError:
-                continue
-        return 0
-
-
-class Tail:
-    """The first bytes of a stream, up to a bound; the rest is read and dropped."""
-
-    def __init__(self, fd: int, bound: int) -> None:
-        self.fd, self.bound = fd, bound
-        self.kept = bytearray()
-
-    def read(self) -> bool:
-        """Read what is there; False at the end of the stream."""
-        try:
-            chunk = os.read(self.fd, 1 << 16)
-        except BlockingIOError:
-            return True
-        self.kept += chunk[: max(0, self.bound - len(self.kept))]
-        return bool(chunk)
 
 
 class Agent:
@@ -139,6 +63,7 @@ class Agent:
         self.clock = Clock(options.accounting, self.isolated)
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.work = WORK if self.isolated else options.work
+        self.places = [place for place in WRITABLE if os.access(place, os.W_OK)]
         self.serial = 0
         if self.isolated and os.getpid() != 1:
             sys.exit("agent: must be process 1 of its own namespace")
@@ -153,21 +78,56 @@ class Agent:
 
     def serve(self) -> None:
         self.send({"agent": 1, "python": sys.version.split()[0], "cpu": self.clock.kind})
-        while (request := self.receive()) is not None:
+        while True:
+            select.select([self.host_in], [], [])
             self.serial += 1
-            self.prepare(request["files"])
-            seen: dict[str, Any] = {}
-            for step in ("compile", "run"):
-                if request.get(step) is not None:
-                    seen = self.run(request, step)
-                    if step == "compile" and (seen["ending"], seen["status"]) != ("exit", 0):
-                        if seen["ending"] in ("exit", "signal"):
-                            seen["ending"] = "compile_error"
-                        break
-            seen["clean"] = self.wipe()
-            streams = [seen.pop(name) for name in ("stdout", "stderr", "answers")]
-            seen["lengths"] = [len(stream) for stream in streams]
-            self.send(seen, *streams)
+            keeper = os.fork()
+            if keeper == 0:
+                self.keep()
+            while True:
+                pid, status = os.waitpid(-1, 0)
+                if pid == keeper:
+                    break
+            if status != 0:
+                os._exit(0 if os.waitstatus_to_exitcode(status) == HOST_GONE else 1)
+
+    def keep(self) -> NoReturn:
+        """Answer one request and end.
+
+        The agent itself never holds anything of a program, so that none finds its neighbour's answers in the memory
+        that it inherits.
+        """
+        status = 1
+        try:
+            self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if self.isolated:
+                self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a program leaves is waited for here
+            request = self.receive()
+            if request is not None:
+                self.answer(request)
+            status = HOST_GONE if request is None else 0
+        except HostGoneError:
+            self.wipe()
+            status = HOST_GONE
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    def answer(self, request: dict[str, Any]) -> None:
+        self.prepare(request["files"])
+        seen: dict[str, Any] = {}
+        for step in ("compile", "run"):
+            if request.get(step) is not None:
+                seen = self.run(request, step)
+                if step == "compile" and (seen["ending"], seen["status"]) != ("exit", 0):
+                    if seen["ending"] in ("exit", "signal"):
+                        seen["ending"] = "compile_error"
+                    break
+        seen["clean"] = self.wipe()
+        streams = [seen.pop(name) for name in ("stdout", "stderr", "answers")]
+        seen["lengths"] = [len(stream) for stream in streams]
+        self.send(seen, *streams)
 
     def receive(self) -> dict[str, Any] | None:
         head = self.read_exactly(4)
@@ -214,30 +174,28 @@ class Agent:
         """Run one step of the request to its end and kill what is left of it."""
         limits = request["limits"]
         ask = request.get("calls") if step == "run" else None
-        pipes = {name: os.pipe2(os.O_CLOEXEC) for name in ("stdout", "stderr", "answers")}
-        ooms = self.clock.oom_kills()
-        before = self.clock.cpu(0)
-        started = time.monotonic()
+        bounds = {"stdout": limits["output_bytes"], "stderr": limits["output_bytes"]}
+        bounds["answers"] = limits["answer_bytes"] if ask else 0
+        pipes = {name: os.pipe2(os.O_CLOEXEC) for name in bounds}
         ready, ready_end = os.pipe2(os.O_CLOEXEC)
+        ooms = self.clock.oom_kills()
+        started, before = time.monotonic(), self.clock.cpu(0)
         child = os.fork()
         if child == 0:
             self.candidate(request, step, {name: pair[1] for name, pair in pipes.items()}, ready_end)
-        os.close(ready_end)
-        for _, write_end in pipes.values():
+        for write_end in (ready_end, *(pair[1] for pair in pipes.values())):
             os.close(write_end)
-        for read_end, _ in pipes.values():
-            os.set_blocking(read_end, False)
-        watch = Watch(self, child, limits, ask, {name: pair[0] for name, pair in pipes.items()})
+        streams = {name: Stream(pipes[name][0], bound) for name, bound in bounds.items()}
+        watch = Watch(self.clock, child, limits, ask, started, before)
         try:
             if failure := os.read(ready, 2000):  # nothing comes from a child that got as far as the program
                 raise RuntimeError(f"cannot set up a program: {failure.decode('utf-8', 'replace')}")
-            ending, status = watch.until_the_end(started, before)
+            ending, status = watch.until_the_end(streams, self.host_in, self.polled_memory)
         finally:
-            os.close(ready)
             self.kill(child)
-            for read_end, _ in pipes.values():
+            for read_end in (ready, *(stream.fd for stream in streams.values())):
                 os.close(read_end)
-        cpu = self.clock.cpu(0) - before
+        cpu = max(self.clock.cpu(0) - before, watch.cpu)  # /proc forgets processes that nobody waited for
         if ending == "signal" and status == signal.SIGKILL and self.clock.oom_kills() > ooms:
             ending = "memory_limit"
         return {
@@ -246,7 +204,7 @@ class Agent:
             "cpu_s": cpu,
             "wall_s": time.monotonic() - started,
             "over": watch.over,
-            **{name: tail.kept for name, tail in watch.streams.items()},
+            **{name: stream.kept for name, stream in streams.items()},
         }
 
     def candidate(self, request: dict[str, Any], step: str, ends: dict[str, int], ready: int) -> NoReturn:
@@ -255,6 +213,8 @@ class Agent:
         try:
             ask = request.get("calls") if step == "run" else None
             os.setsid()
+            if not self.isolated:  # elsewhere the kernel does that when process 1 ends
+                self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             stdin = self.stdin_file(request.get("stdin", "") if step == "run" else "")
             try:
                 with open("/proc/self/oom_score_adj", "w") as score:
@@ -284,11 +244,14 @@ class Agent:
             if ask:
                 os.environ.clear()
                 os.environ.update(environment)
+                time.tzset()
                 sys.path[0:1] = [self.work]
                 os.close(READY)
                 calls.answer(ANSWERS, request["files"][request["main"]], ask["function"], ask["inputs"], ask["timed"])
             else:
                 argv = request[step]
+                for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; other programs must not
+                    signal.signal(number, signal.SIG_DFL)
                 os.execvpe(argv[0], argv, environment)
         except BaseException as error:
             status = 70
@@ -314,6 +277,8 @@ class Agent:
             (resource.RLIMIT_MEMLOCK, 0),
         ):
             resource.setrlimit(what, (soft, soft))
+        if self.user == "nested":  # counted within the user namespace; there may be no control group to do it
+            resource.setrlimit(resource.RLIMIT_NPROC, (limits["processes"], limits["processes"]))
         hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
         stack = self.memory if hard == resource.RLIM_INFINITY else min(self.memory, hard)
         resource.setrlimit(resource.RLIMIT_STACK, (stack, hard))  # deep recursion, as upstream evaluators allow
@@ -328,21 +293,39 @@ class Agent:
             self.enter_nested_namespace()
 
     def enter_nested_namespace(self) -> None:
-        """A user and process namespace below the agent's: the program cannot see or signal the agent."""
+        """A user and process namespace below the agent's: the program cannot see or signal the agent.
+
+        Its process 1 only waits for orphans: a program that were process 1 itself would not get its own signals.
+        """
         uid, gid = os.getuid(), os.getgid()
-        self.call(self.libc.unshare, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS)
+        self.call(self.libc.unshare, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC)
         for name, text in (("setgroups", "deny"), ("uid_map", f"1000 {uid} 1"), ("gid_map", f"1000 {gid} 1")):
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
-        inner = os.fork()  # process 1 of the new namespace: its death takes everything along
-        if inner:
+        if os.fork() == 0:
+            self.wait_for_orphans()
+        program = os.fork()
+        if program:
             os.close(READY)
-            _, status = os.waitpid(inner, 0)
+            _, status = os.waitpid(program, 0)
             if os.WIFSIGNALED(status):
-                os.kill(os.getpid(), os.WTERMSIG(status))
+                number = os.WTERMSIG(status)
+                if number != signal.SIGKILL:
+                    signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+        os.setsid()
         self.call(self.libc.mount, b"proc", b"/proc", b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, None)
         self.call(self.libc.capset, struct.pack("Ii", CAPABILITY_VERSION_3, 0), bytes(24))
+
+    def wait_for_orphans(self) -> NoReturn:
+        """Process 1 of the nested namespace: its death takes everything along."""
+        self.libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+        os.closerange(0, READY + 1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        while True:
+            signal.pause()
 
     @staticmethod
     def call(function: Any, *arguments: Any) -> None:
@@ -375,8 +358,10 @@ class Agent:
             shutil.rmtree(self.work, ignore_errors=True)
             return True
         try:
-            for place in WRITABLE:
-                for entry in os.scandir(place) if os.access(place, os.W_OK) else ():
+            for place in self.places:
+                if self.user == "nested":  # the program's user is the agent's, and owns these places
+                    os.chmod(place, 0o1777)
+                for entry in os.scandir(place):
                     if entry.is_dir(follow_symlinks=False):
                         shutil.rmtree(entry.path)
                     else:
@@ -384,100 +369,6 @@ class Agent:
         except (OSError, RecursionError):
             return False
         return True
-
-
-class Watch:
-    """Reads a program's streams and clocks until it ends or has to be ended."""
-
-    def __init__(
-        self,
-        agent: Agent,
-        child: int,
-        limits: dict[str, Any],
-        ask: dict[str, Any] | None,
-        ends: dict[str, int],
-    ) -> None:
-        self.agent, self.child = agent, child
-        self.cpu_s: float = limits["cpu_s"]
-        self.wall_s: float = limits["wall_s"]
-        self.call_s: list[float] = ask["cpu_s"] if ask else []
-        self.streams = {
-            "stdout": Tail(ends["stdout"], limits["output_bytes"]),
-            "stderr": Tail(ends["stderr"], limits["output_bytes"]),
-            "answers": Tail(ends["answers"], limits["answer_bytes"] if ask else 0),
-        }
-        self.answered = -1  # answers seen so far; the first line tells that the program was loaded
-        self.over: int | None = None
-        self.lap = 0.0  # the sandbox's CPU clock when the last answer was seen
-
-    def until_the_end(self, started: float, before: float) -> tuple[str, int]:
-        agent, clock = self.agent, self.agent.clock
-        poller = select.poll()
-        poller.register(agent.host_in, select.POLLIN)
-        open_streams = {tail.fd: tail for tail in self.streams.values()}
-        for fd in open_streams:
-            poller.register(fd, select.POLLIN)
-        pidfd = os.pidfd_open(self.child)
-        poller.register(pidfd, select.POLLIN)
-        self.lap = before
-        try:
-            while True:
-                events = poller.poll(TICK_S * 1000)
-                now = clock.cpu(self.child)
-                for fd, _ in events:
-                    if fd == agent.host_in:  # the host is gone, or talks out of turn: the sandbox ends with it
-                        if not agent.isolated:  # elsewhere the kernel does that when process 1 ends
-                            agent.kill(self.child)
-                            agent.wipe()
-                        os._exit(0)
-                    if fd in open_streams and not self.take(open_streams[fd], now):
-                        poller.unregister(fd)
-                if any(fd == pidfd for fd, _ in events):
-                    return self.ended(now, before)
-                if ending := self.limit_reached(now, before, time.monotonic() - started):
-                    return ending, signal.SIGKILL
-        finally:
-            os.close(pidfd)
-
-    def ended(self, now: float, before: float) -> tuple[str, int]:
-        for tail in self.streams.values():  # what is still in the pipes, without waiting for heirs
-            while True:
-                size = len(tail.kept)
-                if not self.take(tail, now) or len(tail.kept) == size:
-                    break
-        if now - before > self.cpu_s and self.over is None:
-            self.over = -1
-        _, status = os.waitpid(self.child, 0)
-        if os.WIFSIGNALED(status):
-            return "signal", os.WTERMSIG(status)
-        return "exit", os.WEXITSTATUS(status)
-
-    def take(self, tail: Tail, now: float) -> bool:
-        """Read from a stream; every line of answers ends a lap of the CPU clock."""
-        size = len(tail.kept)
-        more = tail.read()
-        if tail is self.streams["answers"] and (lines := tail.kept.count(b"\n", size)):
-            if 0 <= self.answered < len(self.call_s) and self.over is None:
-                if now - self.lap > self.call_s[self.answered]:
-                    self.over = self.answered
-            self.answered += lines
-            self.lap = now
-        return more
-
-    def limit_reached(self, now: float, before: float, wall: float) -> str | None:
-        answers = self.streams["answers"]
-        if self.call_s and len(answers.kept) >= answers.bound:
-            return "answer_limit"
-        if now - before > self.cpu_s * HARD:
-            return "cpu_limit"
-        if 0 <= self.answered < len(self.call_s) and now - self.lap > self.call_s[self.answered] * HARD:
-            self.over = self.answered
-            return "cpu_limit"
-        if wall > self.wall_s:
-            return "wall_limit"
-        if self.agent.polled_memory and self.agent.clock.memory(self.child) > self.agent.polled_memory:
-            return "memory_limit"
-        return None
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 2, 4, 8, 32, 4096
 MS_REC, MS_PRIVATE = 16384, 1 << 18
 MNT_DETACH = 2
-PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
 CHOWN, DAC_OVERRIDE, KILL, SETGID, SETUID = 0, 1, 5, 6, 7  # what the agent keeps, as in Docker
 DEVICES = ("null", "zero", "full", "random", "urandom")
 NEW_ROOT = "/tmp"  # any folder that exists; a tmpfs of our own covers it, so sources are opened before
@@ -130,6 +130,7 @@ def main() -> None:
     child = os.fork()
     if child == 0:
         try:
+            libc.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)  # the sandbox ends with its parent, however that ends
             build_root(plan)
             become_agent(plan)
         except BaseException as error:

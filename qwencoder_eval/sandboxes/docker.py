@@ -123,8 +123,10 @@ class DockerSandbox(Sandbox):
             "network_mode": "none",
             "ipc_mode": "private",
             "read_only": True,
-            "tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,{disk}"},  # noqa: S108
-            "shm_size": "16m",
+            "tmpfs": {
+                "/tmp": f"rw,exec,nosuid,nodev,mode=1777,{disk}",  # noqa: S108
+                "/dev/shm": "rw,exec,nosuid,nodev,mode=1777,size=16m,nr_inodes=1000",  # noqa: S108
+            },
             "cap_drop": ["ALL"],
             "cap_add": CAPABILITIES,
             "security_opt": ["no-new-privileges"],

@@ -15,7 +15,7 @@ from typing import Any
 from ..config import bundled
 from ..errors import InfrastructureError
 
-AGENT_FILES = ("agent.py", "calls.py")
+AGENT_FILES = ("agent.py", "calls.py", "watch.py")
 
 
 def build_context(image: str) -> bytes:

@@ -137,6 +137,16 @@ def descendants(root: int) -> set[int]:
     return {pid for pid in found if alive(pid)}
 
 
+def agent_of(sandbox: Sandbox) -> set[int]:
+    """The agent, as a child of what the harness started, or as that itself."""
+    channel = sandbox.channel
+    assert isinstance(channel, ProcessChannel)
+    started = channel.process.pid
+    if isinstance(sandbox, NoneSandbox):
+        return {started}
+    return {int(pid) for pid in Path(f"/proc/{started}/task/{started}/children").read_text().split()}
+
+
 def within(seconds: float, happened: Callable[[], object]) -> bool:
     """Look until ``happened`` or the time is over."""
     deadline = time.monotonic() + seconds
@@ -261,8 +271,8 @@ class Place:
         if isinstance(sandbox, DockerSandbox):
             sandbox.container.kill("SIGKILL")
         else:
-            pids = self.pids(sandbox)
-            os.kill(next(pid for pid in pids if pids <= {pid} | descendants(pid)), 9)
+            (agent,) = agent_of(sandbox)
+            os.kill(agent, 9)
 
     def close(self) -> None:
         self.pool.close()

@@ -406,16 +406,16 @@ def run_in_thread(place: Place, sandbox: Any) -> tuple[threading.Thread, list[Ba
     return thread, raised
 
 
-@pytest.mark.parametrize("end", ["killed", "stopped"])
+@pytest.mark.parametrize("end", ["killed", "interrupted"])
 def test_an_agent_that_ends_while_a_program_runs(place: Place, end: str) -> None:
     with place.fresh() as sandbox:
         thread, raised = run_in_thread(place, sandbox)
         pids = place.pids(sandbox)
-        (lambda: place.kill_agent(sandbox) if end == "killed" else sandbox.stop())()
+        (lambda: place.kill_agent(sandbox) if end == "killed" else sandbox.interrupt())()
         thread.join(10)
         assert not thread.is_alive()
         assert [type(error) for error in raised] == [SandboxError], raised
-        if place.isolated or end == "stopped":
+        if place.isolated or end == "interrupted":
             assert place.within(5, lambda: not any(map(place.alive, pids)))
         else:
             subprocess.run(["kill", "-9", *map(str, filter(place.alive, pids))], check=False, capture_output=True)
@@ -433,5 +433,5 @@ def test_a_harness_that_was_killed_leaves_nothing(place: Place, harness: subproc
 
         client = docker.from_env()
         label = {"label": f"qceval={harness.pid}"}
-        assert place.within(15, lambda: not client.containers.list(all=True, filters=label))
+        assert place.within(15, lambda: not client.api.containers(all=True, filters=label))
         client.close()

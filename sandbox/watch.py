@@ -1,0 +1,201 @@
+"""How the agent watches one program: clocks, streams, limits. Standard library only."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import select
+import signal
+import time
+from typing import Any
+
+HARD = 1.2  # a program is killed at this multiple of its limit; between 1 and this its timeout is ambiguous
+TICK_S = 0.005  # how often streams and clocks are read
+AT_ONCE = 1 << 20  # bytes read of a stream in one tick; where there is more, the next tick is now
+F_SETPIPE_SZ = 1031
+
+
+class HostGoneError(Exception):
+    """The host closed its end, or talks out of turn."""
+
+
+class Clock:
+    """CPU seconds used by everything in the sandbox, and out-of-memory kills, from cgroup files or /proc."""
+
+    def __init__(self, accounting: str, isolated: bool) -> None:
+        self.isolated = isolated
+        self.usage: int | None = None
+        self.scale = 1e-9
+        if accounting == "cgroup":
+            for path, scale in (("cpuacct/cpuacct.usage", 1e-9), ("cpu.stat", 1e-6)):
+                try:
+                    self.usage = os.open("/sys/fs/cgroup/" + path, os.O_RDONLY | os.O_CLOEXEC)
+                    self.scale = scale
+                    break
+                except OSError:
+                    continue
+        self.kind = "cgroup" if self.usage is not None else "proc"
+
+    def cpu(self, child: int) -> float:
+        """CPU seconds of the sandbox so far; only differences mean anything."""
+        if self.usage is not None:
+            text = os.pread(self.usage, 256, 0)
+            number = text.split()[1] if text.startswith(b"usage_usec") else text
+            return int(number) * self.scale
+        mine = resource.getrusage(resource.RUSAGE_CHILDREN)
+        total = mine.ru_utime + mine.ru_stime
+        tick = os.sysconf("SC_CLK_TCK")
+        for fields in self._processes(child):
+            total += sum(int(x) for x in fields[11:15]) / tick  # utime, stime, and those of reaped children
+        return total
+
+    def memory(self, child: int) -> int:
+        """Resident bytes of everything but the agent, where no cgroup limits it."""
+        page = resource.getpagesize()
+        return sum(int(fields[21]) * page for fields in self._processes(child))
+
+    def _processes(self, child: int) -> list[list[str]]:
+        found = []
+        for name in os.listdir("/proc"):
+            if not name.isdigit() or int(name) in (os.getpid(), os.getppid()):
+                continue
+            try:
+                with open(f"/proc/{name}/stat") as stat:
+                    fields = stat.read().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if self.isolated or (child and int(fields[2]) == child):  # by process group
+                found.append(fields)
+        return found
+
+    def oom_kills(self) -> int:
+        for path in ("memory/memory.oom_control", "memory.events"):
+            try:
+                with open("/sys/fs/cgroup/" + path) as counters:
+                    for line in counters:
+                        if line.startswith("oom_kill "):
+                            return int(line.split()[1])
+            except OSError:
+                continue
+        return 0
+
+
+class Stream:
+    """What a program writes to one pipe: the first bytes up to a bound are kept, the rest is read and dropped."""
+
+    def __init__(self, fd: int, bound: int) -> None:
+        self.fd, self.bound = fd, bound
+        self.kept = bytearray()
+        self.open = True
+        os.set_blocking(fd, False)
+
+    def read(self) -> bool:
+        """Read what is there; whether there may be more already."""
+        size = 0
+        while self.open and size < AT_ONCE:
+            try:
+                chunk = os.read(self.fd, 1 << 16)
+            except BlockingIOError:
+                return False
+            self.open = bool(chunk)
+            size += len(chunk)
+            self.kept += chunk[: max(0, self.bound - len(self.kept))]
+        return self.open
+
+
+class Watch:
+    """Reads a program's streams and clocks until it ends or has to be ended.
+
+    Streams are read by the clock, not as they fill: a program that answers a thousand calls in a millisecond then
+    costs one look at its answers, and the kernel need not wake anyone for each.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        child: int,
+        limits: dict[str, Any],
+        ask: dict[str, Any] | None,
+        started: float,
+        before: float,
+    ) -> None:
+        """``started`` and ``before``: what time.monotonic and the CPU clock said before the program."""
+        self.clock, self.child = clock, child
+        self.started, self.before = started, before
+        self.cpu_s: float = limits["cpu_s"]
+        self.wall_s: float = limits["wall_s"]
+        self.call_s: list[float] = ask["cpu_s"] if ask else []
+        self.answered = -1  # answers seen so far; the first line tells that the program was loaded
+        self.over: int | None = None
+        self.cpu = 0.0  # seconds used so far
+        self.lap = 0.0  # of them, when the last answer was seen
+
+    def until_the_end(self, streams: dict[str, Stream], host: int, memory: int) -> tuple[str, int]:
+        """How the program ended. ``memory``: resident bytes it may have, where no cgroup counts them; else 0.
+
+        Raises HostGoneError where ``host`` becomes readable.
+        """
+        answers = streams["answers"]
+        try:
+            fcntl.fcntl(answers.fd, F_SETPIPE_SZ, AT_ONCE)
+        except OSError:
+            pass  # more than this user may have: the program waits a little more often
+        poller = select.poll()
+        poller.register(host, select.POLLIN)
+        pidfd = os.pidfd_open(self.child)
+        poller.register(pidfd, select.POLLIN)
+        more = False
+        try:
+            while True:
+                ready = {fd for fd, _ in poller.poll(0 if more else TICK_S * 1000)}
+                if host in ready:
+                    raise HostGoneError
+                self.cpu = max(self.cpu, self.clock.cpu(self.child) - self.before)
+                taken = [self.take(stream, stream is answers) for stream in streams.values()]
+                more = any(taken)
+                if pidfd in ready:  # and what it wrote is read: a pipe holds no more than was just taken
+                    return self.ended(answers)
+                if ending := self.limit_reached(answers, memory):
+                    return ending, signal.SIGKILL
+        finally:
+            os.close(pidfd)
+
+    def take(self, stream: Stream, answers: bool) -> bool:
+        """Read a stream; a new line of answers ends a lap of the CPU clock."""
+        size = len(stream.kept)
+        more = stream.read()
+        if answers and (lines := stream.kept.count(b"\n", size)):
+            if 0 <= self.answered < len(self.call_s) and self.over is None:
+                if self.cpu - self.lap > self.call_s[self.answered]:
+                    self.over = self.answered
+            self.answered += lines
+            self.lap = self.cpu
+        return more
+
+    def ended(self, answers: Stream) -> tuple[str, int]:
+        if self.cpu > self.cpu_s and self.over is None:
+            self.over = -1
+        if self.too_much(answers):
+            return "answer_limit", signal.SIGKILL
+        _, status = os.waitpid(self.child, 0)
+        if os.WIFSIGNALED(status):
+            return "signal", os.WTERMSIG(status)
+        return "exit", os.WEXITSTATUS(status)
+
+    def too_much(self, answers: Stream) -> bool:
+        return bool(self.call_s) and len(answers.kept) >= answers.bound
+
+    def limit_reached(self, answers: Stream, memory: int) -> str | None:
+        if self.too_much(answers):
+            return "answer_limit"
+        if self.cpu > self.cpu_s * HARD:
+            return "cpu_limit"
+        if 0 <= self.answered < len(self.call_s) and self.cpu - self.lap > self.call_s[self.answered] * HARD:
+            self.over = self.answered
+            return "cpu_limit"
+        if time.monotonic() - self.started > self.wall_s:
+            return "wall_limit"
+        if memory and self.clock.memory(self.child) > memory:
+            return "memory_limit"
+        return None
