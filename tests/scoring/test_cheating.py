@@ -88,7 +88,7 @@ CHEATS = {
         def f(n):
             for top in ('/', '/tmp', '/root', '/home', '/work', '/opt', os.getcwd()):
                 for folder, folders, names in os.walk(top):
-                    folders[:] = [d for d in folders if d not in ('proc', 'sys', 'usr', 'lib', 'lib64', 'bin', 'sbin', 'var', 'etc', 'dev')]
+                    folders[:] = [d for d in folders if len(folder) > 1 or d in ('tmp', 'root', 'home', 'work', 'opt')]
                     for name in names:
                         try: text = open(os.path.join(folder, name), errors='replace').read(100000)
                         except OSError: continue
