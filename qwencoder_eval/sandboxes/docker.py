@@ -167,6 +167,13 @@ class DockerBackend:
         return docker.from_env(timeout=60)
 
     def why_not(self) -> str | None:
+        host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        if host.startswith("unix://"):  # asked first: the client leaves sockets open where nobody answers
+            with socket.socket(socket.AF_UNIX) as probe:
+                try:
+                    probe.connect(host.removeprefix("unix://"))
+                except OSError as error:
+                    return f"no Docker engine answers at {host} ({error.strerror})"
         try:
             self.client.ping()
         except Exception as error:
