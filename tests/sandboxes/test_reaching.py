@@ -176,7 +176,6 @@ def test_the_files_of_the_harness(isolated: Place, tmp_path: Path) -> None:
         marker,
         Path(__file__),
         Path(__file__).parents[2],
-        Path("/work"),
         home / ".bashrc",
         home / ".ssh",
         home / ".docker",

@@ -86,9 +86,9 @@ CHEATS = {
     "expected values through files": """
         import os
         def f(n):
-            for top in ('/', '/tmp', '/root', '/home', '/work', '/opt', os.getcwd()):
+            for top in ('/', '/tmp', '/root', '/home', '/srv', '/opt', os.getcwd()):
                 for folder, folders, names in os.walk(top):
-                    folders[:] = [d for d in folders if len(folder) > 1 or d in ('tmp', 'root', 'home', 'work', 'opt')]
+                    folders[:] = [d for d in folders if len(folder) > 1 or d in ('tmp', 'root', 'home', 'srv', 'opt')]
                     for name in names:
                         try: text = open(os.path.join(folder, name), errors='replace').read(100000)
                         except OSError: continue
