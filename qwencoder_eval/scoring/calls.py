@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -32,6 +33,10 @@ LONG_LINE = 1 << 16  # bytes; of longer expected answers only the digest stays i
 # An answer this much longer than the expected one cannot be equal: numpy's scalars take 25 times the room of a
 # plain number. It is not decoded, so a hostile answer costs no more than an honest one.
 LONGER, LONGER_BYTES = 32, 1 << 16
+# How a line starts that can hold nothing but floats: what else there is of a long line need not be parsed.
+LEADING_FLOAT = re.compile(
+    rb'\{"value": (\[|\{"\$": "tuple", "items": \[)(-?\d+(\.|e)|-?Infinity|NaN)|\{"value": \{"\$": "ndarray"'
+)
 MAX_RANGE = 1 << 20  # items of a range that are spread out for a comparison with tolerance
 
 
@@ -52,6 +57,7 @@ class Expected:
     plain: bool  # whether equal lines mean equal values: of NaN and of objects they do not
     cpu_s: float
     short_line: bytes | None
+    floats: bool | None  # of a long line: whether it is a sequence of nothing but floats; of a short one: look
     source: Recorded
     number: int
 
@@ -61,8 +67,11 @@ class Expected:
         value, _, cpu_s = timed_line.rstrip().rpartition(b', "cpu_s": ')
         line = value + b"}"
         plain = b"NaN" not in line and b'"object"' not in line
-        kept = line if len(line) <= LONG_LINE else None
-        return cls(len(line), hashlib.sha256(line).digest(), plain, float(cpu_s[:-1]), kept, source, number)
+        digest = hashlib.sha256(line).digest()
+        if len(line) <= LONG_LINE:
+            return cls(len(line), digest, plain, float(cpu_s[:-1]), line, None, source, number)
+        floats = LEADING_FLOAT.match(line) is not None and only_floats(decode_line(line).value)
+        return cls(len(line), digest, plain, float(cpu_s[:-1]), None, floats, source, number)
 
     def same_line(self, line: bytes) -> bool:
         if self.short_line is not None:
@@ -87,10 +96,13 @@ class Comparison:
     def oracle(self) -> bool:
         return self.function == "find_zero"
 
-    def right(self, inputs: Sequence[Any], answer: Answer, wanted: Expected, so_far: Sequence[Expected]) -> bool:
-        """Whether an answer counts as right; ``so_far`` are the expected values up to this one. Never raises."""
+    def right(self, inputs: Sequence[Any], answer: Answer, wanted: Any, so_far: Sequence[Expected]) -> bool:
+        """Whether an answer counts as right. Never raises.
+
+        ``wanted`` is the expected value in its encoded form, ``so_far`` are all expected values up to it.
+        """
         try:
-            output, expected = answer.value, decode(wanted.encoded)
+            output, expected = answer.value, decode(wanted)
             if self.oracle:
                 value = polynomial(inputs, output)
                 if self.generation == "0.3":
@@ -100,9 +112,9 @@ class Comparison:
             if output == expected:
                 return True
             atol = self.atol
-            if atol == 0 and any(self.turns_on(decode(earlier.encoded)) for earlier in so_far):
+            if atol == 0 and any(map(self.turns_on, so_far)):
                 atol = 1e-6
-            same_type = type_name(answer.encoded) == type_name(wanted.encoded)
+            same_type = type_name(answer.encoded) == type_name(wanted)
             return atol != 0 and self.close(output, expected, same_type, atol)
         except Exception:  # what cannot be compared is wrong, as upstream's assertion fails
             return False
@@ -121,15 +133,22 @@ class Comparison:
                 return False
             return bool(numpy.allclose(output, expected, rtol=1e-07, atol=atol))
 
-    def turns_on(self, expected: Any) -> bool:
+    def turns_on(self, expected: Expected) -> bool:
         """Whether this expected value makes the tolerance 1e-6 from here on, where a task names none."""
-        if isinstance(expected, float):
-            return True
-        if isinstance(expected, (list, tuple)) and (expected or self.generation == "0.2.1"):
-            return all(isinstance(item, float) for item in expected)
-        if type(expected).__name__ == "ndarray":
-            return str(expected.dtype) in ("float64", "float32")
-        return False
+        if expected.floats is not None:
+            return expected.floats
+        value = decode(expected.encoded)
+        empty = isinstance(value, (list, tuple)) and not value
+        return only_floats(value) or (empty and self.generation == "0.2.1")
+
+
+def only_floats(value: Any) -> bool:
+    """A float, or a list, tuple or array of nothing but floats; an empty one is not."""
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(isinstance(item, float) for item in value)
+    if type(value).__name__ == "ndarray":
+        return str(value.dtype) in ("float64", "float32")
+    return isinstance(value, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +257,7 @@ class CallScorer:
                     return ending(result, f"in {number}: {short(inputs[call])}")
                 if wanted.plain and not compare.oracle and wanted.same_line(line):
                     continue
+                truth = wanted.encoded  # once: of a long answer it is read from disk
                 if len(line) > LONGER * wanted.size + LONGER_BYTES:
                     got, right = f"an answer of {len(line)} bytes", False
                 else:
@@ -248,10 +268,10 @@ class CallScorer:
                         outcome, evidence = failed(answer.value)
                         return outcome, {"input": short(inputs[call]), **evidence}
                     got = line.removeprefix(b'{"value": ').decode("utf-8", "replace")[:-1]
-                    right = compare.right(inputs[call], answer, wanted, expected[: call + 1])
+                    right = compare.right(inputs[call], answer, truth, expected[: call + 1])
                 if not right:
-                    truth = short(json.dumps(wanted.encoded))
-                    return Outcome.WRONG, {"input": short(inputs[call]), "expected": truth, "got": short(got)}
+                    said = {"input": short(inputs[call]), "expected": short(json.dumps(truth)), "got": short(got)}
+                    return Outcome.WRONG, said
             if next(lines, None) is not None or not result.answers.endswith(b"\n"):
                 raise ForgedError(f"more answers than the {len(expected)} calls")
         except ForgedError as error:

@@ -160,6 +160,37 @@ def test_long_answers_are_compared_by_digest_and_read_again_when_they_differ(tmp
     assert kept.encoded == long
 
 
+LONG: dict[str, tuple[Any, bool]] = {
+    "floats": ([0.5] * 20_000, True),
+    "a tuple of floats": ((1e300,) * 20_000, True),
+    "an array": (numpy.array([0.5] * 20_000), True),
+    "an array of whole numbers": (numpy.arange(20_000), False),
+    "an int first": ([1] + [0.5] * 20_000, False),
+    "an int last": ([0.5] * 20_000 + [1], False),
+    "text": ("0.5 " * 20_000, False),
+    "a set": ({n / 2 for n in range(20_000)}, False),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_long_value_switches_the_tolerance_on_as_a_short_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not read again to know: many long answers before a wrong one would cost as many readings."""
+    value, floats = LONG[name]
+    folder = tmp_path / "r"
+    folder.mkdir()
+    source = recorded(folder, [value, [1, 2]])
+    (long, short) = expected_answers([[0], [1]], source)
+    assert (long.floats, short.floats) == (floats, None)
+    monkeypatch.setattr(Recorded, "line", lambda self, number: pytest.fail("read again"))
+    scorer = CallScorer({"s": "inputs"})
+    answers = LOADED + line_of(value) + line_of([1, 2.0000001])
+    seen = Result("exit", 0, 0.1, 0.1, answers=answers)
+    outcome, _ = scorer.judge(problem("f", [[0], [1]], 0), [[0], [1]], [long, short], seen)
+    assert (outcome is Outcome.PASSED) is floats
+
+
 def test_expected_lines_are_those_of_an_untimed_program(tmp_path: Path) -> None:
     values: list[Any] = [1, "ä\n", [1.5, None], {"a": (1, 2)}, {3, 1}, float("inf")]
     for value, known in zip(values, expected_answers([[]] * 6, recorded(tmp_path, values)), strict=True):
