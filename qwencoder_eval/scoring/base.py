@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,8 +33,10 @@ class Recorded:
         with gzip.open(self.path) as file:
             yield from file
 
-    def line(self, number: int) -> bytes:
-        return next(itertools.islice(self.lines(), number, None))
+    def forward(self) -> Callable[[int], bytes]:
+        """Reads lines by number, which must grow from call to call: all of them cost one pass over the file."""
+        lines = enumerate(self.lines())
+        return lambda number: next(line for at, line in lines if at == number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -57,7 +57,7 @@ class Expected:
     plain: bool  # whether equal lines mean equal values: of NaN and of objects they do not
     cpu_s: float
     short_line: bytes | None
-    floats: bool | None  # of a long line: whether it is a sequence of nothing but floats; of a short one: look
+    floats: bool  # of a long line: whether it is a sequence of nothing but floats; a short one can be looked at
     source: Recorded
     number: int
 
@@ -69,7 +69,7 @@ class Expected:
         plain = b"NaN" not in line and b'"object"' not in line
         digest = hashlib.sha256(line).digest()
         if len(line) <= LONG_LINE:
-            return cls(len(line), digest, plain, float(cpu_s[:-1]), line, None, source, number)
+            return cls(len(line), digest, plain, float(cpu_s[:-1]), line, False, source, number)
         floats = LEADING_FLOAT.match(line) is not None and only_floats(decode_line(line).value)
         return cls(len(line), digest, plain, float(cpu_s[:-1]), None, floats, source, number)
 
@@ -78,9 +78,9 @@ class Expected:
             return line == self.short_line
         return len(line) == self.size and hashlib.sha256(line).digest() == self.digest
 
-    @property
-    def encoded(self) -> Any:
-        line = self.short_line if self.short_line is not None else self.source.line(self.number)
+    def encoded(self, read: Callable[[int], bytes]) -> Any:
+        """The value in its encoded form; ``read`` gets a long line from disk, see ``Recorded.forward``."""
+        line = self.short_line if self.short_line is not None else read(self.number)
         return json.loads(line, parse_constant=float)["value"]
 
 
@@ -135,9 +135,9 @@ class Comparison:
 
     def turns_on(self, expected: Expected) -> bool:
         """Whether this expected value makes the tolerance 1e-6 from here on, where a task names none."""
-        if expected.floats is not None:
-            return expected.floats
-        value = decode(expected.encoded)
+        if expected.short_line is None:
+            return bool(expected.floats)
+        value = decode(json.loads(expected.short_line, parse_constant=float)["value"])
         empty = isinstance(value, (list, tuple)) and not value
         return only_floats(value) or (empty and self.generation == "0.2.1")
 
@@ -243,6 +243,7 @@ class CallScorer:
         """The outcome of a suite from what its program answered, with evidence where it did not pass."""
         compare = Comparison(self.generation, problem.tests["entry_point"], float(problem.tests["atol"]))
         lines = answer_lines(result.answers)
+        read = expected[0].source.forward() if expected else bytes  # without calls nothing is read
         try:
             if (first := next(lines, None)) is None:
                 return ending(result, "before it was loaded")
@@ -257,7 +258,7 @@ class CallScorer:
                     return ending(result, f"in {number}: {short(inputs[call])}")
                 if wanted.plain and not compare.oracle and wanted.same_line(line):
                     continue
-                truth = wanted.encoded  # once: of a long answer it is read from disk
+                truth = wanted.encoded(read)
                 if len(line) > LONGER * wanted.size + LONGER_BYTES:
                     got, right = f"an answer of {len(line)} bytes", False
                 else:

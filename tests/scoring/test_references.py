@@ -38,7 +38,7 @@ def test_each_program_is_run_once() -> None:
     references, ran = prepared(first, second)
     assert ran == 0
     ((known,),) = references.known(second)
-    assert known.encoded == 3
+    assert known.encoded(known.source.forward()) == 3
 
 
 @pytest.mark.parametrize("changed", [problem("return x + 2", [[1]]), problem("return x + 1", [[2]])])
