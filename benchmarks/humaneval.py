@@ -25,6 +25,7 @@ QWENS = Rows(
     version="v0.1.9", file="humanevalplus/v0.1.9/HumanEvalPlus.jsonl.gz", count=164,
     sha256="c26471de111c0afdeff64953b1ea37bcfb5d2716371494b58b51092f29e582d2", release=("HumanEvalPlus", "v0.1.9"),
 )  # fmt: skip
+TODAYS = CallScorer(SUITES, "0.3", "humaneval", min_limit_s=4.0)
 ROW = {
     "task_id": "HumanEval/double", "entry_point": "double", "atol": 0, "canonical_solution": "    return x * 2\n",
     "prompt": 'def double(x: float) -> float:\n    """ Twice x. """\n',
@@ -41,9 +42,9 @@ class HumanEval(Benchmark):
         "qwen": Asking(QWENS, stripped_with_newline, Sampling(max_tokens=768, stop=STOP + FENCES)),
     }
     scoring = {
-        "evalplus": Scoring(as_program, CallScorer(SUITES, min_limit_s=4.0)),
-        "sanitized": Scoring(sanitized_program, CallScorer(SUITES, min_limit_s=4.0)),
-        "evalplus-0.2.1": Scoring(as_program, CallScorer(SUITES, generation="0.2.1", min_limit_s=1.0)),
+        "evalplus": Scoring(as_program, TODAYS),
+        "sanitized": Scoring(sanitized_program, TODAYS),
+        "evalplus-0.2.1": Scoring(as_program, CallScorer(SUITES, "0.2.1", "humaneval", min_limit_s=1.0)),
     }
     profiles = {
         "evalplus": ("greedy", "evalplus"),

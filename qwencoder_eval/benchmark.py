@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from .datasets.rows import Row, Rows, content_hash, load
+from .datasets.rows import Row, Rows, content_hash, load, locate
 from .errors import DatasetError, PluginError, QcevalError, UsageError
 from .scoring.base import Scorer
 from .types import Completion, Outcome, Problem, Prompt, Sampling
@@ -122,6 +122,15 @@ class Profile:
             raise DatasetError(f"{where}; the rows are not what this benchmark expects") from None
         if times > 1:
             raise DatasetError(f"{self.benchmark.file}: problem: id {doubled!r} {times} times; ids must be unique")
+        return found
+
+    def other_versions(self) -> set[str]:
+        """Ids that other versions of the dataset have, as far as their rows are on this machine."""
+        found: set[str] = set()
+        for name, (asking, _) in self.benchmark.profiles.items():
+            rows = self.benchmark.asking[asking].rows
+            if rows != self.asking.rows and (rows.inline or locate(rows, self.benchmark.file.parent)):
+                found |= {problem.id for problem in Profile(self.benchmark, name).problems(offline=True)}
         return found
 
     @cached_property

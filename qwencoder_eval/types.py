@@ -117,13 +117,15 @@ class Limits:
 class Calls:
     """Ask a function of a Python program for its values on inputs it sees one after the other.
 
-    ``inputs`` holds one list of positional arguments a call, in JSON's types; ``cpu_s`` one limit a call.
+    ``inputs`` is JSON: a list with one list of positional arguments a call, in the forms of ``scoring.values.encode``;
+    ``cpu_s`` holds one limit a call. Of an answer of more than ``whole_bytes`` only size and digest travel.
     ``timed`` adds each call's own CPU time to its answer: for trusted programs, whose word counts.
     """
 
     function: str
-    inputs: Sequence[Sequence[Any]]
+    inputs: str
     cpu_s: Sequence[float]
+    whole_bytes: int = 1 << 20
     timed: bool = False
 
 

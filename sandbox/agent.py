@@ -247,7 +247,8 @@ class Agent:
                 time.tzset()
                 sys.path[0:1] = [self.work]
                 os.close(READY)
-                calls.answer(ANSWERS, request["files"][request["main"]], ask["function"], ask["inputs"], ask["timed"])
+                source = request["files"][request["main"]]
+                calls.answer(ANSWERS, source, ask["function"], ask["inputs"], ask["whole_bytes"], ask["timed"])
             else:
                 argv = request[step]
                 for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; other programs must not

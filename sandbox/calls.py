@@ -4,7 +4,9 @@ The program shares this process, so nothing here is trusted by anyone: it may re
 only ever answer values; it does not hold the expected ones, and the comparison is made by the host.
 
 One line of JSON an answer: first ``{"loaded": true}`` or ``{"stage": "compile" | "load", "error": ...}``,
-then for each call ``{"value": ...}`` or ``{"error": ...}``. How a value travels, by exact type:
+then for each call ``{"value": ...}`` or ``{"error": ...}``. Of a line that would be too long only
+``{"size": ..., "digest": ...}`` travels: to know the digest of the right value one must have it. How a value travels,
+by exact type:
 
     None, bool, int, float, str   as JSON (NaN and Infinity as Python's json writes them)
     int of more than 4,000 digits {"$": "int", "hex": ...}
@@ -12,8 +14,12 @@ then for each call ``{"value": ...}`` or ``{"error": ...}``. How a value travels
     dict and its standard kin     {"$": "dict", "items": [[key, value], ...]}
     tuple, set, frozenset, deque  {"$": "tuple", "items": [...]}
     bytes, bytearray, complex, range, Decimal, Fraction, numpy scalars and arrays: see ``_encode``
+    a dict's keys, values, items  {"$": "dict_keys", "items": [...]}, ...
+    a generator, map, zip, ...    {"$": "iterator", "class": ..., "items": [...]}: what it has to give, if not too much
     a subclass of one of these    as its base, with its own data, plus "class": its overridden methods are not asked
     anything else                 {"$": "object", "class": ...}: equal to nothing
+
+Inputs come as JSON in the same forms (``decode``), plain objects being dicts.
 """
 
 from __future__ import annotations
@@ -23,10 +29,17 @@ import os
 import sys
 import time
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
+from hashlib import sha256
+from itertools import islice
 from typing import Any
 
+START = b'{"value": '
+UNEQUAL = (b"NaN", b'"object"', b'"iterator"', b'"dict_values"')  # what is in values that are not equal to themselves
+SLICE = 4096  # items of a list that are written down at a time
+MAX_ITEMS = 1 << 16  # of an iterator; one that has more travels as an object
 MAX_DEPTH = 200  # deeper nesting travels as an object
 BIG_INT = 1 << 13_000  # about 4,000 digits; Python refuses to print integers past 4,300
 ERROR_CHARS, NAME_CHARS = 500, 100
@@ -40,12 +53,19 @@ class TooDeepError(Exception):
     pass
 
 
-def answer(fd: int, source: str, function: str, inputs: list[list[Any]], timed: bool) -> None:
-    """Write one line for the loading and one for each call to ``fd``, with its CPU seconds if ``timed``."""
+def answer(fd: int, source: str, function: str, inputs: str, whole_bytes: int, timed: bool) -> None:
+    """Write one line for the loading and one for each call to ``fd``.
+
+    ``inputs`` is JSON: a list with one list of arguments a call. Values of more than ``whole_bytes`` travel as size and
+    digest. ``timed`` adds ``"cpu_s": [of the call, of writing its value down]``.
+    """
 
     def write(line: dict[str, Any]) -> None:
+        send(json.dumps(line).encode())
+
+    def send(line: bytes) -> None:
         # At once: the agent's clock per call rests on it, and a program that ends in the next call keeps this answer.
-        data = json.dumps(line).encode() + b"\n"
+        data = memoryview(line + b"\n")
         while data:
             data = data[os.write(fd, data) :]
 
@@ -65,15 +85,57 @@ def answer(fd: int, source: str, function: str, inputs: list[list[Any]], timed: 
         write({"stage": stage, "error": describe(error), "type": name_of(type(error))})
         return
     write({"loaded": True})
-    for arguments in inputs:
+    for arguments in json.loads(inputs, object_hook=decode):
         started = time.process_time() if timed else 0.0
         try:
             value = call(*arguments)
             spent = time.process_time() - started if timed else 0.0
-            line = {"value": encode(value), "cpu_s": spent} if timed else {"value": encode(value)}
+            line = line_of(value, whole_bytes)
+            if timed:
+                line = line[:-1] + f', "cpu_s": {[spent, time.process_time() - started - spent]}}}'.encode()
         except BaseException as error:
-            line = {"error": describe(error), "type": name_of(type(error))}
-        write(line)
+            line = json.dumps({"error": describe(error), "type": name_of(type(error))}).encode()
+        value = None
+        send(line)
+
+
+def line_of(value: Any, whole_bytes: int) -> bytes:
+    """The answer line of a value, or its size and digest. A long list is never whole in memory a second time."""
+    kept, size, digest, plain = [START], len(START) + 1, None, True
+    try:
+        for text in pieces(value):
+            piece = text.encode()
+            size += len(piece)
+            kept.append(piece)
+            if size > whole_bytes:
+                digest = digest or sha256()
+                digest.update(b"".join(kept))
+                plain = plain and not any(mark in part for part in kept for mark in UNEQUAL)
+                kept.clear()
+    except (TooDeepError, RecursionError):
+        return json.dumps({"value": {"$": "object", "class": f"{name_of(type(value))} nested too deep"}}).encode()
+    if digest is None:
+        return b"".join((*kept, b"}"))
+    digest.update(b"".join((*kept, b"}")))
+    return json.dumps({"size": size, "digest": digest.hexdigest(), "plain": plain}).encode()
+
+
+def pieces(value: Any) -> Iterator[str]:
+    """The encoded value as JSON text. Raises TooDeepError, RecursionError."""
+    if type(value) is not list or len(value) <= SLICE:
+        yield json.dumps(_encode(value, 0))
+        return
+    for start in range(0, len(value), SLICE):
+        text = json.dumps(_encode(value[start : start + SLICE], 0))
+        yield ("[" if start == 0 else ", ") + text[1:-1]
+    yield "]"
+
+
+def decode(value: dict[str, Any]) -> Any:
+    """An object of the inputs' JSON as the value that it stands for; what is in it is decoded already."""
+    if (tag := value.get("$")) is None:
+        return value
+    return complex(*value["of"]) if tag == "complex" else BUILDERS[tag](value["items"])
 
 
 def describe(error: BaseException) -> str:
@@ -130,6 +192,15 @@ def _encode(value: Any, depth: int) -> Any:
     if issubclass(kind, (bytes, bytearray)):
         base = bytes if issubclass(kind, bytes) else bytearray
         return named({"$": base.__name__, "hex": base.hex(value)}, kind, base)
+    if kind in VIEWS:
+        return {"$": kind.__name__, "items": [_encode(item, depth + 1) for item in value]}
+    if issubclass(kind, Iterator):
+        try:
+            items = list(islice(value, MAX_ITEMS + 1))
+        except Exception:
+            items = [None] * (MAX_ITEMS + 1)
+        if len(items) <= MAX_ITEMS:
+            return {"$": "iterator", "class": name_of(kind), "items": [_encode(item, depth + 1) for item in items]}
     if kind is range:
         return {"$": "range", "of": [value.start, value.stop, value.step]}
     if issubclass(kind, Decimal):
@@ -153,3 +224,5 @@ def named(encoded: dict[str, Any], kind: type, base: type) -> dict[str, Any]:
 
 SEQUENCES = ((tuple, "tuple"), (list, "list"), (set, "set"), (frozenset, "frozenset"), (deque, "deque"))
 MAPPINGS = (Counter, OrderedDict, defaultdict, dict)
+VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+BUILDERS = {"tuple": tuple, "set": set, "frozenset": frozenset, "dict": dict}

@@ -15,7 +15,7 @@ import io
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NoReturn, cast
 
@@ -35,21 +35,31 @@ class ReplayModel:
         self.name = name or path.name.split(".")[0]
         self.counts: Counter[str] = Counter()
         self.digest = ""
+        self.left_out: set[str] = set()  # tasks of the file that only other versions of the dataset have
 
     def key(self) -> dict[str, Any]:
         return {"model": "replay", "sha256": self.digest}
 
-    def scan(self, problems: Sequence[Problem]) -> int:
-        """Check that every problem has samples 0 to n - 1, and no other problem any; return n."""
+    def scan(self, problems: Sequence[Problem], other_versions: Callable[[], set[str]] = set) -> int:
+        """Check that every problem has samples 0 to n - 1, and no other problem any; return n.
+
+        Samples of tasks that only other versions of the dataset have are left out, as EvalPlus does, and counted.
+        """
         known = {problem.id for problem in problems}
         seen: set[tuple[str, int]] = set()
         lines: dict[str, int] = {}
         highest: dict[str, tuple[int, int]] = {}  # the last sample of each problem, and its line
         self.counts.clear()
+        self.left_out.clear()
+        others: set[str] | None = None
         digest = hashlib.sha256()
         for number, raw, sample in self._rows():
             digest.update(raw)
             if sample.problem not in known:
+                others = other_versions() if others is None else others
+                if sample.problem in others:
+                    self.left_out.add(sample.problem)
+                    continue
                 self._refuse(number, f"task {sample.problem!r} is not in the benchmark; remove the line")
             if (sample.problem, sample.number) in seen:
                 self._refuse(number, f"sample {sample.number} of {sample.problem} a second time; remove one of them")

@@ -102,8 +102,9 @@ class Sandbox(ABC):
             "calls": program.calls
             and {
                 "function": program.calls.function,
-                "inputs": list(program.calls.inputs),
+                "inputs": program.calls.inputs,
                 "cpu_s": list(program.calls.cpu_s),
+                "whole_bytes": program.calls.whole_bytes,
                 "timed": program.calls.timed,
             },
             "limits": {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from ..types import Outcome, Problem, Program, Result
+from .recorded import Recorded
 
 EVIDENCE_CHARS = 400
 
@@ -21,22 +20,6 @@ class Runner(Protocol):
     def run_alone(self, program: Program) -> Result:
         """With nothing else of ours running: the second try of an ambiguous timeout."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """The answer lines of a reference program, on disk: some are megabytes, and few are needed twice."""
-
-    path: Path
-
-    def lines(self) -> Iterator[bytes]:
-        with gzip.open(self.path) as file:
-            yield from file
-
-    def forward(self) -> Callable[[int], bytes]:
-        """Reads lines by number, which must grow from call to call: all of them cost one pass over the file."""
-        lines = enumerate(self.lines())
-        return lambda number: next(line for at, line in lines if at == number)
 
 
 @dataclass(frozen=True, slots=True)

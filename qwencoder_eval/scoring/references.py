@@ -6,10 +6,8 @@ are nowhere within a candidate's reach.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from ..config import bundled, cache_folder
-from ..errors import InfrastructureError, ReferenceFailsError
+from ..errors import ReferenceFailsError
 from ..sandboxes.base import Backend
 from ..sandboxes.languages import language
 from ..sandboxes.pool import Pool
 from ..types import Problem, Program, Result
-from .base import Recorded, Scorer
+from .base import Scorer
+from .recorded import Recorded
 
 
 class References:
@@ -34,7 +33,7 @@ class References:
         self.where = json.dumps(backend.identity(language("python")), sort_keys=True)
         self.where += hashlib.sha256((bundled("sandbox") / "calls.py").read_bytes()).hexdigest()
         self.folder = cache_folder() / "references"
-        self._paths: dict[str, list[tuple[Path, Program]]] = {}
+        self._recorded: dict[str, list[Recorded]] = {}
         self._failed: dict[Path, Result] = {}
         self._learnt: dict[str, Any] = {}
         self._mutex = threading.Lock()
@@ -44,19 +43,18 @@ class References:
 
         Raises SandboxError where no sandbox will run them, InfrastructureError where the cache is not writable.
         """
-        self._paths = {problem.id: self.paths(problem) for problem in problems}
-        missing = [item for items in self._paths.values() for item in items if not item[0].is_file()]
+        self._recorded = {problem.id: self.of(problem) for problem in problems}
+        missing = [recorded for all_of in self._recorded.values() for recorded in all_of if not recorded.exists()]
         if not missing:
             return
         with Pool(self.backend, workers) as pool, ThreadPoolExecutor(workers) as threads:
 
-            def run(item: tuple[Path, Program]) -> None:
-                path, program = item
-                result = pool.run(program)
+            def run(recorded: Recorded) -> None:
+                result = pool.run(recorded.program)
                 if result.ending == "exit":
-                    self._keep(path, result.answers)
+                    recorded.keep(result.answers)
                 else:
-                    self._failed[path] = result
+                    self._failed[recorded.path] = result
 
             for done, _ in enumerate(threads.map(run, missing), 1):
                 tick(done, len(missing))
@@ -65,17 +63,16 @@ class References:
         """What the scorer learns from a prepared problem's references. Raises ReferenceFailsError where they failed."""
         with self._mutex:
             if problem.id not in self._learnt:
-                paths = [path for path, _ in self._paths[problem.id]]
-                for path in paths:
-                    if path in self._failed:
-                        ending = self._failed[path].ending.replace("_", " ")
+                for recorded in self._recorded[problem.id]:
+                    if failed := self._failed.get(recorded.path):
+                        ending = failed.ending.replace("_", " ")
                         raise ReferenceFailsError(f"the reference solution fails here ({ending})")
-                self._learnt[problem.id] = self.scorer.learn(problem, [Recorded(path) for path in paths])
+                self._learnt[problem.id] = self.scorer.learn(problem, self._recorded[problem.id])
             return self._learnt[problem.id]
 
-    def paths(self, problem: Problem) -> list[tuple[Path, Program]]:
+    def of(self, problem: Problem) -> list[Recorded]:
         """The programs of a problem's reference, each with the file that holds its answers."""
-        return [(self.path(program), program) for program in self.scorer.reference_programs(problem)]
+        return [Recorded(self.path(program), program) for program in self.scorer.reference_programs(problem)]
 
     def path(self, program: Program) -> Path:
         content: list[Any] = [
@@ -87,16 +84,6 @@ class References:
         ]
         if program.calls:  # not by asdict: it walks through every value of the inputs
             calls = program.calls
-            content += [calls.function, list(calls.inputs), list(calls.cpu_s), calls.timed]
+            content += [calls.function, calls.inputs, list(calls.cpu_s), calls.whole_bytes, calls.timed]
         digest = hashlib.sha256((json.dumps(content, sort_keys=True) + self.where).encode()).hexdigest()
         return self.folder / digest[:2] / f"{digest}.gz"
-
-    def _keep(self, path: Path, answers: bytes | bytearray) -> None:
-        partial = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with gzip.open(partial, "wb", compresslevel=1) as file:
-                file.write(answers)
-            partial.replace(path)
-        except OSError as error:
-            raise InfrastructureError(f"{path}: cannot be written ({error.strerror}); set QCEVAL_CACHE") from None

@@ -1,4 +1,4 @@
-"""Values that a candidate process wrote down, as Python values of the host's own making.
+"""Values that a candidate process wrote down, as Python values of the host's own making; and inputs on their way in.
 
 ``decode`` is the counterpart of sandbox/calls.py, whose table says how each type travels. Nothing here calls
 code of the candidate's: a subclass arrives as its base with its own data, an object of an unknown class as
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -31,6 +31,16 @@ class Opaque:
     __hash__ = object.__hash__
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Iterated(Opaque):
+    """What an iterator had to give, equal to nothing as iterators are; a rule may still look at the items."""
+
+    items: tuple[Any, ...]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.items)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What stands where a value was due: the call, or the loading, raised."""
@@ -46,11 +56,16 @@ class ForgedError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A decoded answer line: a value with its encoded form, a Failure, or the news that the program is loaded."""
+    """A decoded answer line: a value with its encoded form, a Failure, or the news that the program is loaded.
+
+    Of a value that is too long to travel there is only the size of its line (bytes) and its digest.
+    """
 
     value: Any
     encoded: Any = None
     loaded: bool = False
+    size: int = 0
+    digest: str = ""
 
 
 def decode_line(line: bytes) -> Answer:
@@ -63,6 +78,8 @@ def decode_line(line: bytes) -> Answer:
         if "error" in answer:
             stage = str(answer.get("stage", "call"))
             return Answer(Failure(str(answer["error"])[:500], str(answer.get("type", "Error"))[:100], stage))
+        if "size" in answer:
+            return Answer(None, size=int(answer["size"]), digest=str(answer["digest"])[:64])
         if answer == {"loaded": True}:
             return Answer(None, loaded=True)
     except (
@@ -76,6 +93,28 @@ def decode_line(line: bytes) -> Answer:
     ) as error:
         raise ForgedError(f"not an answer ({type(error).__name__})") from None
     raise ForgedError("not an answer")
+
+
+def encode(value: Any) -> Any:
+    """A benchmark's own value in the form in which inputs travel to a candidate; sandbox/calls.py reads it.
+
+    Raises TypeError for types that no benchmark has needed so far. Sets travel in the order of their items' text, so
+    that the same inputs are the same bytes every time.
+    """
+    if isinstance(value, (list, tuple)):
+        items = value if set(map(type, value)) <= PLAIN else [encode(item) for item in value]
+        return list(items) if isinstance(value, list) else {"$": "tuple", "items": list(items)}
+    if isinstance(value, dict):
+        if "$" in value or not set(map(type, value)) <= {str}:
+            return {"$": "dict", "items": [[encode(key), encode(item)] for key, item in value.items()]}
+        return {key: encode(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return {"$": type(value).__name__, "items": [encode(item) for item in sorted(value, key=repr)]}
+    if isinstance(value, complex):
+        return {"$": "complex", "of": [value.real, value.imag]}
+    if type(value) in PLAIN:
+        return value
+    raise TypeError(f"a {type(value).__name__} cannot be an input")
 
 
 def decode(value: Any) -> Any:
@@ -108,6 +147,7 @@ def _numpy_array(value: dict[str, Any]) -> Any:
     return numpy.array(items, dtype=dtype).reshape([int(n) for n in value["shape"]])
 
 
+PLAIN = {type(None), bool, int, float, str}
 Decoder = Callable[[Any], Any]
 NUMPY_NUMBER = re.compile(r"[<>|=]?([biufc](1|2|4|8|16)|b1)")
 SEQUENCES: dict[str, Decoder] = {
@@ -116,6 +156,9 @@ SEQUENCES: dict[str, Decoder] = {
     "set": set,
     "frozenset": frozenset,
     "deque": deque,
+    "dict_keys": lambda items: dict.fromkeys(items).keys(),
+    "dict_values": lambda items: dict(enumerate(items)).values(),
+    "dict_items": lambda items: dict(items).items(),
 }
 MAPPINGS: dict[str, Decoder] = {
     "dict": dict,
@@ -135,6 +178,7 @@ SCALARS: dict[str, Decoder] = {
     "Fraction": lambda value: Fraction(*(int(part, 16) for part in value["of"])),
     "numpy": lambda value: _dtype(value["dtype"]).type(decode(value["value"])),
     "ndarray": _numpy_array,
+    "iterator": lambda value: Iterated(str(value["class"])[:100], tuple(map(decode, value["items"]))),
     "object": lambda value: Opaque(str(value["class"])[:100]),
 }
 

@@ -22,6 +22,7 @@ from ..sandboxes.languages import language
 from ..sandboxes.pool import Pool, memory_for_each
 from ..scoring.base import short
 from ..scoring.references import References
+from ..scoring.values import encode
 from ..types import Problem, Sampling
 from .evaluate import Lost, evaluate
 from .tally import Tally, default_ks
@@ -106,7 +107,7 @@ def sampling_of(profile: Profile, settings: Settings, model: Model, problems: Se
     """The profile's sampling with what the user overrides. A replayed file has the n that it has."""
     sampling = profile.asking.sampling
     if isinstance(model, ReplayModel):
-        return replace(sampling, n=model.scan(problems))
+        return replace(sampling, n=model.scan(problems, profile.other_versions))
     n = sampling.n if settings.n is None else settings.n
     temperature = sampling.temperature if settings.temperature is None else settings.temperature
     if n > 1 and temperature == 0 and model.name != "reference":
@@ -143,8 +144,13 @@ def scoring_key(profile: Profile, problems: Sequence[Problem], backend: Backend,
 def _digest(parts: Iterable[Any]) -> str:
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(json.dumps(part, sort_keys=True, default=repr).encode() + b"\n")
+        digest.update(json.dumps(part, sort_keys=True, default=_stable).encode() + b"\n")
     return digest.hexdigest()
+
+
+def _stable(value: Any) -> Any:
+    """A value that JSON does not know, the same in every process: a set's own order is not."""
+    return encode(value) if isinstance(value, (set, frozenset, complex)) else repr(value)
 
 
 def provenance(profile: Profile, problems: Sequence[Problem]) -> dict[str, Any]:
@@ -177,6 +183,8 @@ def report(
         notes.append("unsandboxed")
     if model.name == "reference":
         notes.append("reference solutions")
+    if isinstance(model, ReplayModel) and model.left_out:
+        notes.append(f"left out: {len(model.left_out)} tasks of other dataset versions")
     if problems < whole:
         notes.append(f"partial: {problems} of {whole} problems")
     return {
