@@ -25,7 +25,7 @@ QWENS = Rows(
     version="v0.1.9", file="humanevalplus/v0.1.9/HumanEvalPlus.jsonl.gz", count=164,
     sha256="c26471de111c0afdeff64953b1ea37bcfb5d2716371494b58b51092f29e582d2", release=("HumanEvalPlus", "v0.1.9"),
 )  # fmt: skip
-TODAYS = CallScorer(SUITES, "0.3", "humaneval", min_limit_s=4.0)
+TODAYS = CallScorer(SUITES, "0.3", "humaneval")
 ROW = {
     "task_id": "HumanEval/double", "entry_point": "double", "atol": 0, "canonical_solution": "    return x * 2\n",
     "prompt": 'def double(x: float) -> float:\n    """ Twice x. """\n',
@@ -44,7 +44,7 @@ class HumanEval(Benchmark):
     scoring = {
         "evalplus": Scoring(as_program, TODAYS),
         "sanitized": Scoring(sanitized_program, TODAYS),
-        "evalplus-0.2.1": Scoring(as_program, CallScorer(SUITES, "0.2.1", "humaneval", min_limit_s=1.0)),
+        "evalplus-0.2.1": Scoring(as_program, CallScorer(SUITES, "0.2.1", "humaneval")),
     }
     profiles = {
         "evalplus": ("greedy", "evalplus"),

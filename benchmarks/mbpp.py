@@ -61,7 +61,7 @@ QWENS = Rows(
     version="v0.1.0", file="mbppplus/MbppPlus-v0.1.0.jsonl.gz", count=399,
     sha256="6dc688378d1cfd8b9ad470cc7074a0252302cfff945e1b26274eb8fcf3ef7a2c", release=("MbppPlus", "v0.1.0"),
 )  # fmt: skip
-TODAYS = CallScorer(SUITES, "0.3", "mbpp", min_limit_s=4.0)
+TODAYS = CallScorer(SUITES, "0.3", "mbpp")
 ROW = {
     "task_id": "Mbpp/2", "entry_point": "similar_elements", "atol": 0,
     "prompt": '"""\nThe elements that two tuples share.\nassert similar_elements((3, 4), (4, 5)) == (4,)\n"""\n',
@@ -83,7 +83,7 @@ class Mbpp(Benchmark):
     scoring = {
         "evalplus": Scoring(as_program, TODAYS),
         "sanitized": Scoring(sanitized_program, TODAYS),
-        "evalplus-0.2.1": Scoring(as_program, CallScorer(SUITES, "0.2.1", "mbpp", min_limit_s=1.0)),
+        "evalplus-0.2.1": Scoring(as_program, CallScorer(SUITES, "0.2.1", "mbpp")),
     }
     profiles = {
         "evalplus": ("greedy", "evalplus"),

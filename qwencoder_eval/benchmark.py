@@ -27,11 +27,17 @@ PINNED = re.compile(r"https://\S+/[0-9a-f]{7,40}(/\S*)?|https://arxiv\.org/abs/\
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How a model is asked: which rows, which prompt, which sampling."""
+    """How a model is asked: which rows, which prompt, which sampling.
+
+    ``select`` says which rows are asked, all without it. ``shots`` says which rows are shown as solved examples: then
+    ``prompt`` takes a second argument, the list of their problems.
+    """
 
     rows: Rows
-    prompt: Callable[[Problem], Prompt]
+    prompt: Callable[..., Prompt]
     sampling: Sampling = field(default_factory=Sampling)
+    select: Callable[[Row], bool] | None = None
+    shots: Callable[[Row], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,7 @@ class Profile:
 
     benchmark: Benchmark
     name: str
+    shots: list[Problem] = field(default_factory=list, compare=False)
 
     @property
     def asking(self) -> Asking:
@@ -112,8 +119,10 @@ class Profile:
     def problems(self, offline: bool = False) -> list[Problem]:
         """All problems, in the order of the rows. Raises DatasetError."""
         rows = load(self.asking.rows, self.benchmark.file.parent, offline)
+        select, shots = self.asking.select, self.asking.shots
         try:
-            found = [self.benchmark.problem(row) for row in rows]
+            found = [self.benchmark.problem(row) for row in rows if select is None or select(row)]
+            self.shots[:] = [self.benchmark.problem(row) for row in rows if shots and shots(row)]
             (doubled, times), *_ = Counter(problem.id for problem in found).most_common(1) or [("", 0)]
         except QcevalError:
             raise
@@ -123,6 +132,10 @@ class Profile:
         if times > 1:
             raise DatasetError(f"{self.benchmark.file}: problem: id {doubled!r} {times} times; ids must be unique")
         return found
+
+    def prompt(self, problem: Problem) -> Prompt:
+        """What the model is asked; examples are known once ``problems`` has read the rows."""
+        return self.asking.prompt(problem, self.shots) if self.asking.shots else self.asking.prompt(problem)
 
     def other_versions(self) -> set[str]:
         """Ids that other versions of the dataset have, as far as their rows are on this machine."""

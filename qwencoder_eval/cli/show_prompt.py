@@ -35,7 +35,7 @@ def show_prompt_command(
     found = next((p for p in problems if problem in (None, p.id)), None)
     if found is None:
         raise UsageError(f"--problem {problem}: not in {bench}, which has {problems[0].id} to {problems[-1].id}")
-    prompt = chosen.asking.prompt(found)
+    prompt = chosen.prompt(found)
     sampling = asdict(chosen.asking.sampling)
     if as_json:
         print_json({"problem": found.id, "profile": chosen.name, "prompt": asdict(prompt), "sampling": sampling})

@@ -35,7 +35,7 @@ def requests(problems: Sequence[Problem], profile: Profile, sampling: Sampling, 
     for problem in problems:
         numbers = tuple(number for number in range(sampling.n) if (problem.id, number) not in run.done)
         if numbers:
-            yield Request(problem, profile.asking.prompt(problem), sampling, numbers)
+            yield Request(problem, profile.prompt(problem), sampling, numbers)
 
 
 def judge(problem: Problem, sample: Sample, scoring: Scoring, references: References, pool: Pool) -> Judgement:

@@ -60,7 +60,7 @@ def run_benchmark(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Evaluate and return the report (see ``report``). Raises QcevalError of every kind."""
-    problems = profile.problems(settings.offline)
+    problems = everything = profile.problems(settings.offline)
     if settings.limit is not None and not isinstance(model, ReplayModel):
         problems = problems[: settings.limit]
     sampling = sampling_of(profile, settings, model, problems)
@@ -87,7 +87,7 @@ def run_benchmark(
             say(f"{path}: complete; nothing is run again")
         for verdict in run.all_verdicts():
             tally.add(verdict)
-        described = report(profile, model, backend, sampling, tally, total, len(problems), path)
+        described = report(profile, model, backend, sampling, tally, total, len(problems), len(everything), path)
         if len(run.judged) < total:
             again = not all(isinstance(error, ReferenceFailsError) for error in lost.values())
             reasons = {problem: short(str(error)) for problem, error in lost.items()}
@@ -116,7 +116,7 @@ def sampling_of(profile: Profile, settings: Settings, model: Model, problems: Se
 
 
 def generation_key(profile: Profile, problems: Sequence[Problem], sampling: Sampling, model: Model) -> dict[str, Any]:
-    prompts = _digest([problem.id, asdict(profile.asking.prompt(problem))] for problem in problems)
+    prompts = _digest([problem.id, asdict(profile.prompt(problem))] for problem in problems)
     answers = {"answers": _digest([p.id, p.reference] for p in problems)} if model.name == "reference" else {}
     return {
         "benchmark": profile.benchmark.name,
@@ -161,7 +161,7 @@ def provenance(profile: Profile, problems: Sequence[Problem]) -> dict[str, Any]:
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "profile": profile.name,
         "dataset_version": profile.asking.rows.version,
-        "first_prompts": [asdict(profile.asking.prompt(problem)) for problem in problems[:FIRST_PROMPTS]],
+        "first_prompts": [asdict(profile.prompt(problem)) for problem in problems[:FIRST_PROMPTS]],
     }
 
 
@@ -173,11 +173,11 @@ def report(
     tally: Tally,
     total: int,
     problems: int,
+    whole: int,
     path: Path,
 ) -> dict[str, Any]:
     """The document that --json prints and scores.json keeps; scores are fractions."""
     rows = profile.asking.rows
-    whole = rows.count or len(rows.inline)
     notes = []
     if backend.name == "none":
         notes.append("unsandboxed")

@@ -1,0 +1,109 @@
+"""Score a Python program by ``assert CALL == VALUE`` lines: the call is made beside the candidate, the value stays here.
+
+Running the line as it stands would let the program decide: it could bring an object that is equal to everything, or
+end the process in time. So only the left side goes into the sandbox, as one more function behind the candidate's code,
+and its value is compared by the host. A subclass or an object of the program's own making is judged by its data.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import DatasetError
+from ..types import Calls, Limits, Outcome, Problem, Program
+from .base import Judgement, Runner, short
+from .calls import ending, failed
+from .recorded import VALUE, Recorded, answer_lines
+from .values import Failure, ForgedError, decode_line
+
+ASKED = "qceval_asks"  # the function that is added to the program
+ANSWER_BYTES = 1 << 22  # of all answers together; the values of such tests are a line of source code each
+
+
+@dataclass(frozen=True, slots=True)
+class AssertScorer:
+    """All asserts of a problem must hold, in one process, in order.
+
+    ``Problem.tests`` holds ``asserts``, a list of lines, and ``setup``, code that runs before them and after the
+    candidate's. ``cpu_s``: for everything together, as of the Hugging Face metric ``code_eval`` (3 seconds there).
+    """
+
+    check: str
+    cpu_s: float = 3.0
+    version: int = 1
+    checks: tuple[str, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "checks", (self.check,))
+
+    def key(self) -> dict[str, Any]:
+        return {"scorer": "asserts", "version": self.version, "check": self.check, "cpu_s": self.cpu_s}
+
+    def reference_programs(self, problem: Problem) -> list[Program]:
+        return []
+
+    def learn(self, problem: Problem, references: Sequence[Recorded]) -> list[tuple[str, Any]]:
+        """The calls, as source, and their values. Raises DatasetError where an assert is of another form."""
+        found = []
+        for line in problem.tests["asserts"]:
+            try:
+                (statement,) = ast.parse(line.strip()).body
+                assert isinstance(statement, ast.Assert)
+                assert isinstance(statement.test, ast.Compare)
+                (operator,), (right,) = statement.test.ops, statement.test.comparators
+                assert isinstance(operator, ast.Eq)
+                found.append((ast.unparse(statement.test.left), ast.literal_eval(right)))
+            except (SyntaxError, ValueError, AssertionError):
+                raise DatasetError(f"{problem.id}: {short(line)!r} is not assert CALL == VALUE") from None
+        return found
+
+    def score(self, problem: Problem, code: str, known: list[tuple[str, Any]], runner: Runner) -> Judgement:
+        calls = ", ".join(f"lambda: {call}" for call, _ in known)
+        asked = f"{code}\n{problem.tests['setup']}\ndef {ASKED}(number): return ({calls},)[number]()\n"
+        inputs = json.dumps([[number] for number in range(len(known))])
+        program = Program(
+            "python", {"main.py": asked}, limits=Limits(self.cpu_s, answer_bytes=ANSWER_BYTES),
+            calls=Calls(ASKED, inputs, [self.cpu_s] * len(known)),
+        )  # fmt: skip
+        result = runner.run(program)
+        if result.timed_out and result.ambiguous:
+            result = runner.run_alone(program)
+        lines = answer_lines(result.answers)
+        outcome = Outcome.PASSED
+        evidence: dict[str, str] = {}
+        try:
+            if (first := next(lines, None)) is None:
+                outcome, evidence = ending(result, "before it was loaded")
+            elif isinstance(failure := decode_line(first).value, Failure):
+                outcome, evidence = failed(failure)
+            for number, (call, expected) in enumerate(known):
+                if outcome is not Outcome.PASSED:
+                    break
+                if (line := next(lines, None)) is None or result.over in (number, -1):
+                    outcome, evidence = ending(result, f"in {short(call)}")
+                elif isinstance(failure := (answer := decode_line(line)).value, Failure):
+                    outcome, evidence = failed(failure)
+                elif answer.loaded or answer.size or not equal(answer.value, expected):
+                    got = line.removeprefix(VALUE).decode("utf-8", "replace")[:-1]
+                    outcome, evidence = Outcome.WRONG, {"expected": short(repr(expected)), "got": short(got)}
+                if evidence:
+                    evidence["input"] = short(call)
+        except ForgedError as error:
+            return self._said(Outcome.WRONG, {"error": f"the program interfered with its answers: {error}"})
+        if outcome is Outcome.PASSED and (result.ending != "exit" or result.status != 0 or next(lines, None)):
+            outcome, evidence = ending(result, "after the last assert")
+        return self._said(outcome, evidence)
+
+    def _said(self, outcome: Outcome, evidence: dict[str, str]) -> Judgement:
+        return Judgement({self.check: outcome}, evidence={**evidence, "check": self.check} if evidence else {})
+
+
+def equal(output: Any, expected: Any) -> bool:
+    try:
+        return bool(output == expected)
+    except Exception:  # an array of several items is neither true nor false: the assert would have raised
+        return False
