@@ -237,7 +237,7 @@ class Agent:
                 "HOME": self.work,
                 "LANG": "C.UTF-8",
                 "TZ": "UTC",
-                "PYTHONHASHSEED": "0",
+                "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),
                 "OMP_NUM_THREADS": "1",
                 **request.get("env", {}),
             }

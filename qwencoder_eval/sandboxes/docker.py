@@ -115,6 +115,7 @@ class DockerSandbox(Sandbox):
         limit = self.memory_bytes
         disk = f"size={self.language.disk_bytes},nr_inodes={self.language.disk_files}"
         return {
+            "environment": {"PYTHONHASHSEED": str(self.hash_seed)},
             "labels": {"qceval": str(os.getpid())},
             "stdin_open": True,  # with attach: the agent's input ends when the harness does
             "auto_remove": True,

@@ -91,7 +91,7 @@ class NamespacesSandbox(Sandbox):
             "env": {
                 "PATH": f"{interpreter().parent}:/usr/local/bin:/usr/bin:/bin",
                 "PYTHONPATH": "/opt/packages",
-                "PYTHONHASHSEED": "0",
+                "PYTHONHASHSEED": str(self.hash_seed),
                 "LANG": "C.UTF-8",
             },
         }  # fmt: skip

@@ -22,7 +22,7 @@ class NoneSandbox(Sandbox):
         agent = [sys.executable, "-s", "-B", str(bundled("sandbox") / "agent.py")]
         options = ["--user", "none", "--accounting", "proc", "--memory", str(self.memory_bytes)]
         work = ["--work", str(Path(self.folder) / "work")]
-        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONHASHSEED": str(self.hash_seed), "LANG": "C.UTF-8"}
         self.process = ProcessChannel(agent + options + work, "none", env)
         return self.process
 

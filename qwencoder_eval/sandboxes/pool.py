@@ -25,8 +25,8 @@ def memory_for_each(wanted: int, workers: int) -> int:
 class Pool:
     """At most ``workers`` sandboxes at a time. Start no thread of its own: callers bring theirs."""
 
-    def __init__(self, backend: Backend, workers: int) -> None:
-        self.backend, self.workers = backend, workers
+    def __init__(self, backend: Backend, workers: int, hash_seed: int = 0) -> None:
+        self.backend, self.workers, self.hash_seed = backend, workers, hash_seed
         self._idle: list[Sandbox] = []
         self._all: set[Sandbox] = set()
         self._closed = False
@@ -118,6 +118,7 @@ class Pool:
             self._discard(spare)
         wanted = language(name)
         sandbox = self.backend.sandbox(wanted, memory_for_each(wanted.memory_bytes, self.workers))
+        sandbox.hash_seed = self.hash_seed
         with self._changed:
             if self._closed:
                 raise SandboxError(f"{self.backend.name}: the pool is closed")

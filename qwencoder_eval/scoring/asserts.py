@@ -1,4 +1,4 @@
-"""Score a Python program by ``assert CALL == VALUE`` lines: the call is made beside the candidate, the value stays here.
+"""Score a Python program by ``assert CALL == VALUE`` lines: calls are made beside the candidate, values stay here.
 
 Running the line as it stands would let the program decide: it could bring an object that is equal to everything, or
 end the process in time. So only the left side goes into the sandbox, as one more function behind the candidate's code,

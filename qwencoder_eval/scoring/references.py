@@ -24,6 +24,10 @@ from ..types import Problem, Program, Result
 from .base import Scorer
 from .recorded import Recorded
 
+# Python's order of a set of strings is luck. References have another one than candidates, so that no program passes
+# by it; EvalPlus's expected values come from another process too, and its published verdicts show it (Mbpp/579).
+HASH_SEED = 1
+
 
 class References:
     """Answers of reference programs, a file each, named by the digest of the program and of what ran it."""
@@ -31,6 +35,7 @@ class References:
     def __init__(self, scorer: Scorer, backend: Backend) -> None:
         self.scorer, self.backend = scorer, backend
         self.where = json.dumps(backend.identity(language("python")), sort_keys=True)
+        self.where += f" hash seed {HASH_SEED} "
         self.where += hashlib.sha256((bundled("sandbox") / "calls.py").read_bytes()).hexdigest()
         self.folder = cache_folder() / "references"
         self._recorded: dict[str, list[Recorded]] = {}
@@ -47,7 +52,7 @@ class References:
         missing = [recorded for all_of in self._recorded.values() for recorded in all_of if not recorded.exists()]
         if not missing:
             return
-        with Pool(self.backend, workers) as pool, ThreadPoolExecutor(workers) as threads:
+        with Pool(self.backend, workers, HASH_SEED) as pool, ThreadPoolExecutor(workers) as threads:
 
             def run(recorded: Recorded) -> None:
                 result = pool.run(recorded.program)
