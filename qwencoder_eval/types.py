@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 
 class Outcome(StrEnum):
@@ -122,10 +122,12 @@ class Calls:
     ``timed`` adds each call's own CPU time to its answer: for trusted programs, whose word counts.
     """
 
+    WHOLE_BYTES: ClassVar[int] = 1 << 20
+
     function: str
     inputs: str
     cpu_s: Sequence[float]
-    whole_bytes: int = 1 << 20
+    whole_bytes: int = WHOLE_BYTES
     timed: bool = False
 
 

@@ -13,8 +13,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .oracles import ORACLES, Generation, Oracle
-from .recorded import Expected, only_floats
+from .oracles import Generation, Oracle
+from .recorded import Line, only_floats
 from .values import Answer, decode, type_name
 
 MAX_RANGE = 1 << 20  # items of a range that are spread out for a comparison with tolerance
@@ -23,14 +23,11 @@ MAX_RANGE = 1 << 20  # items of a range that are spread out for a comparison wit
 class Comparison:
     """Judges the calls of one suite, in order: a tolerance that EvalPlus turns on stays on.
 
-    ``oracles`` names the benchmark whose tasks' own rules apply ("" for none), ``function`` the task's function.
+    ``oracle`` is the task's own rule, if it has one.
     """
 
-    def __init__(
-        self, generation: Generation, oracles: str, function: str, atol: float, expected: Sequence[Expected]
-    ) -> None:
-        self.generation, self.atol, self.expected = generation, atol, expected
-        self.oracle: Oracle | None = ORACLES[oracles][generation].get(function)
+    def __init__(self, generation: Generation, oracle: Oracle | None, atol: float, expected: Sequence[Line]) -> None:
+        self.generation, self.oracle, self.atol, self.expected = generation, oracle, atol, expected
         self._looked_at = 0  # expected values that were asked whether they turn the tolerance on
 
     def right(self, call: int, inputs: Sequence[Any], answer: Answer, wanted: Any) -> bool:
@@ -70,10 +67,10 @@ class Comparison:
                 return False
             return bool(numpy.allclose(output, expected, rtol=1e-07, atol=atol))
 
-    def turns_on(self, expected: Expected) -> bool:
+    def turns_on(self, expected: Line) -> bool:
         """Whether this expected value makes the tolerance 1e-6 from here on, where a task names none."""
-        if expected.line is None:
+        if expected.sized:
             return expected.floats
-        value = decode(json.loads(expected.line, parse_constant=float)["value"])
+        value = decode(json.loads(expected.text, parse_constant=float)["value"])
         empty = isinstance(value, (list, tuple)) and not value
         return only_floats(value) or (empty and self.generation == "0.2.1")

@@ -1,7 +1,9 @@
-"""What a reference program answered, on disk: short lines as they are, of long ones what a comparison asks first.
+"""What a reference program answered, on disk, in the form in which an equal program's answers arrive.
 
-Some answers are megabytes (HumanEval/130 gives 147 MB), and an honest candidate's are equal to them to the byte. So
-size and digest are enough nearly always, and the long lines are a file of their own that is rarely opened.
+A right answer is mostly the same bytes. So the expected answers of a suite are kept as the bytes that the sandbox
+sends for them, and one comparison of bytes settles the common case; only where they differ are lines taken apart.
+Some values are megabytes (HumanEval/130 gives 147 MB, Mbpp/255 a gigabyte): of these the digest is enough nearly
+always, and the values are a file of their own that is rarely opened.
 """
 
 from __future__ import annotations
@@ -14,24 +16,84 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..errors import InfrastructureError
-from ..types import Program
-from .values import Answer, decode_line
+from ..types import Calls, Program
+from .values import decode_line
 
-LONG_LINE = 1 << 16  # bytes
 # How a line starts that can hold nothing but floats: what else there is of a long line need not be parsed.
 LEADING_FLOAT = re.compile(
     rb'\{"value": (\[|\{"\$": "tuple", "items": \[)(-?\d+(\.|e)|-?Infinity|NaN)|\{"value": \{"\$": "ndarray"'
 )
-VALUE, SIZED = b'{"value": ', b'{"size": '
+UNEQUAL = (b"NaN", b'"object"', b'"iterator"', b'"dict_values"')  # what is in values that are not equal to themselves
+LOADED, VALUE, SIZED = b'{"loaded": true}\n', b'{"value": ', b'{"size": '
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One expected value. Of a long one ``text`` is only size and digest, as it travels."""
+
+    text: bytes
+    floats: bool  # of a long one: whether it is a sequence of nothing but floats; a short one can be looked at
+    long: int | None  # of a long one: its number among the recorded ones; None where it was too long to be recorded
+
+    @property
+    def sized(self) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = json.loads(self.text) if self.text.startswith(SIZED) else None
+        return found
+
+    @property
+    def plain(self) -> bool:
+        """Whether equal lines mean equal values."""
+        sized = self.sized
+        return bool(sized["plain"]) if sized else is_plain(self.text)
+
+    @property
+    def size(self) -> int:
+        sized = self.sized
+        return int(sized["size"]) if sized else len(self.text)
+
+    @property
+    def recorded(self) -> bool:
+        return self.long is not None or not self.text.startswith(SIZED)
+
+    def same_digest(self, size: int, digest: str) -> bool:
+        """For an answer of which only size and digest came."""
+        sized = self.sized or {"size": len(self.text), "digest": hashlib.sha256(self.text).hexdigest()}
+        return (size, digest) == (sized["size"], sized["digest"])
+
+    def encoded(self, read: Callable[[int], bytes]) -> Any:
+        """The value in its encoded form; ``read`` gets a long line, see ``Recorded.forward``."""
+        line = self.text if self.long is None else read(self.long)
+        return json.loads(line, parse_constant=float)["value"]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The answers to all calls of a suite, as one string of bytes; or the error that stopped the reference."""
+
+    answers: bytes
+    cpu_s: list[float]  # of the reference solution, a number a call
+    writing_s: list[float]  # for writing the values down
+    whole_bytes: int  # what the answers would take if all of them travelled whole
+    plain: bool  # whether equal bytes mean equal values
+    floats: list[int]  # calls with long values that are nothing but floats
+    long: dict[str, int]  # call -> number of its value among the long ones
+    error: str  # empty where every call was answered
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        texts = self.answers.splitlines()[1:]
+        floats = set(self.floats)
+        return [Line(text, call in floats, self.long.get(str(call))) for call, text in enumerate(texts)]
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The answers of one reference program. ``path`` holds the short ones and stands for the whole."""
+    """The answers of one reference program. ``path`` stands for the whole; long values lie beside it."""
 
     path: Path
     program: Program
@@ -43,10 +105,15 @@ class Recorded:
     def exists(self) -> bool:
         return self.path.is_file()
 
-    def lines(self) -> Iterator[bytes]:
-        """Lines without long values: see ``Expected.of``."""
+    def cost_s(self) -> float:
+        """CPU seconds that the reference took for all calls."""
         with gzip.open(self.path) as file:
-            yield from file
+            return float(sum(json.loads(file.readline())["cpu_s"]))
+
+    def load(self) -> Expected:
+        with gzip.open(self.path) as file:
+            header, _, answers = file.read().partition(b"\n")
+        return Expected(answers, **json.loads(header))
 
     def forward(self) -> Callable[[int], bytes]:
         """Reads long lines by their number, which must grow from call to call: all of them cost one pass."""
@@ -59,22 +126,63 @@ class Recorded:
                 yield line.rstrip(b"\n")
 
     def keep(self, answers: bytes | bytearray) -> None:
-        """Write raw answer lines; the file that stands for the whole appears last, and whole.
+        """Write raw answer lines of a timed program; the file that stands for the whole appears last, and whole.
 
         Raises InfrastructureError where the cache does not take them.
         """
         partial = self.path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
+        assert self.program.calls
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with gzip.open(partial, "wb", compresslevel=1) as long:
-                found = [_apart(line, number, long) for number, line in _numbered(answers)]
-            if any(line.startswith(SIZED) for line in found):
+                header, kept = _apart(answers, self.program.calls, long)
+            if header["long"]:
                 partial.replace(self.long_path)
             with gzip.open(partial, "wb", compresslevel=1) as file:
-                file.writelines(found)
+                file.write(json.dumps(header).encode() + b"\n" + kept)
             partial.replace(self.path)
         except OSError as error:
             raise InfrastructureError(f"{self.path}: cannot be written ({error.strerror}); set QCEVAL_CACHE") from None
+
+
+def _apart(answers: bytes | bytearray, calls: Calls, long_file: gzip.GzipFile) -> tuple[dict[str, Any], bytes]:
+    """What ``Expected`` is made from: its fields but for the answers, and the answers; long values go to the file."""
+    kept, error, whole_bytes, plain = bytearray(), "", 0, True
+    cpu_s: list[float] = []
+    writing_s: list[float] = []
+    floats: list[int] = []
+    long: dict[str, int] = {}
+    for raw in answer_lines(answers):
+        call = len(cpu_s)
+        if raw.startswith((VALUE, SIZED)):
+            line, (spent, writing) = split_time(raw)
+            cpu_s.append(round(spent, 6))
+            writing_s.append(round(writing, 6))
+            if line.startswith(SIZED):  # too long even for a reference
+                sized = json.loads(line)
+                whole_bytes += sized["size"]
+                plain = plain and sized["plain"]
+            else:
+                whole_bytes += len(line)
+                plain = plain and is_plain(line)
+            if len(line) > Calls.WHOLE_BYTES:
+                if LEADING_FLOAT.match(line) and only_floats(decode_line(line).value):
+                    floats.append(call)
+                long[str(call)] = len(long)
+                long_file.write(line + b"\n")
+                said = {"size": len(line), "digest": hashlib.sha256(line).hexdigest(), "plain": is_plain(line)}
+                line = json.dumps(said).encode()
+            kept += line + b"\n"
+        elif raw + b"\n" == LOADED:
+            kept += LOADED
+        else:
+            said = json.loads(raw)
+            error = f"call {call + 1}: {said['error']}" if kept else str(said["error"])
+            break
+    if not error and len(cpu_s) != len(calls.cpu_s):
+        error = f"{len(cpu_s)} of {len(calls.cpu_s)} calls are answered"
+    header = {"cpu_s": cpu_s, "writing_s": writing_s, "whole_bytes": whole_bytes, "plain": plain, "floats": floats}
+    return {**header, "long": long, "error": error}, bytes(kept)
 
 
 def answer_lines(answers: bytes | bytearray) -> Iterator[bytes]:
@@ -85,34 +193,15 @@ def answer_lines(answers: bytes | bytearray) -> Iterator[bytes]:
         start = end + 1
 
 
-def _numbered(answers: bytes | bytearray) -> Iterator[tuple[int, bytes]]:
-    """Lines, each with the number of long ones before it."""
-    number = 0
-    for line in answer_lines(answers):
-        yield number, line
-        number += len(line) > LONG_LINE
-
-
-def _apart(line: bytes, number: int, long: gzip.GzipFile) -> bytes:
-    """A line as it is kept with the short ones; a long one goes to ``long``, without its time."""
-    if len(line) <= LONG_LINE or not line.startswith(VALUE):
-        return line + b"\n"
-    value, cpu_s = split_time(line)
-    long.write(value + b"\n")
-    floats = LEADING_FLOAT.match(value) is not None and only_floats(decode_line(value).value)
-    said = {"size": len(value), "digest": hashlib.sha256(value).hexdigest(), "plain": is_plain(value)}
-    return json.dumps({**said, "floats": floats, "long": number, "cpu_s": cpu_s}).encode() + b"\n"
-
-
 def split_time(line: bytes) -> tuple[bytes, list[float]]:
     """A timed answer, ``{"value": ..., "cpu_s": [...]}``, taken apart as text because it may be long."""
-    value, _, cpu_s = line.rstrip().rpartition(b', "cpu_s": ')
+    value, _, cpu_s = line.rpartition(b', "cpu_s": ')
     return value + b"}", json.loads(cpu_s[:-1])
 
 
 def is_plain(line: bytes) -> bool:
     """Whether equal lines mean equal values: of NaN, of iterators and of objects they do not."""
-    return not any(mark in line for mark in (b"NaN", b'"object"', b'"iterator"', b'"dict_values"'))
+    return not any(mark in line for mark in UNEQUAL)
 
 
 def only_floats(value: Any) -> bool:
@@ -122,50 +211,3 @@ def only_floats(value: Any) -> bool:
     if type(value).__name__ == "ndarray":
         return str(value.dtype) in ("float64", "float32")
     return isinstance(value, float)
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """One value that is expected, as the answer line that is equal to it to the byte.
-
-    Of a long line only size and digest are here; it is read again in the rare case that it is needed. Of a line that
-    was too long to be recorded (``Calls.whole_bytes``) there is nothing else, anywhere.
-    """
-
-    size: int
-    plain: bool
-    cpu_s: float  # the reference solution's own time for the call
-    writing_s: float  # and for writing its value down
-    line: bytes | None
-    long: int | None = None  # of a long line: its number among the long ones
-    digest: str = ""
-    floats: bool = False  # of a long line: whether it is a sequence of nothing but floats
-
-    @classmethod
-    def of(cls, kept: bytes) -> Expected:
-        if not kept.startswith(SIZED):
-            line, (cpu_s, writing_s) = split_time(kept)
-            return cls(len(line), is_plain(line), cpu_s, writing_s, line)
-        row = json.loads(kept)
-        cpu_s, writing_s = row["cpu_s"]
-        floats = row.get("floats", False)
-        return cls(row["size"], row["plain"], cpu_s, writing_s, None, row.get("long"), row["digest"], floats)
-
-    def same_line(self, line: bytes) -> bool:
-        if self.line is not None:
-            return line == self.line
-        return len(line) == self.size and hashlib.sha256(line).hexdigest() == self.digest
-
-    def same_digest(self, answer: Answer) -> bool:
-        """For an answer of which only size and digest came."""
-        line_digest = self.digest if self.line is None else hashlib.sha256(self.line).hexdigest()
-        return (answer.size, answer.digest) == (self.size, line_digest)
-
-    @property
-    def recorded(self) -> bool:
-        return self.line is not None or self.long is not None
-
-    def encoded(self, read: Callable[[int], bytes]) -> Any:
-        """The value in its encoded form; ``read`` gets a long line, see ``Recorded.forward``."""
-        line = self.line if self.line is not None else read(self.long or 0)
-        return json.loads(line, parse_constant=float)["value"]
