@@ -9,12 +9,13 @@ Standard library only. The same file serves every backend:
 - ``nested``: the agent is an ordinary user's root in a user namespace; the program gets a namespace below it.
 - ``none``: no isolation at all; for trusted programs only.
 
-Frame: 4 bytes length, big-endian, then the payload. A request is JSON (see ``serve``). An answer is a
-frame of JSON that gives the lengths of the three byte strings (stdout, stderr, answers) behind it.
+Frame: 4 bytes length, big-endian, then the payload. A request is two frames of JSON: limits for the agent, then the
+program, which only the fork that becomes the program ever reads. An answer is a frame of JSON that gives the lengths
+of the three byte strings (stdout, stderr, answers) behind it; they lie in memory that forks do not inherit. So no
+program finds its neighbour's code or answers in the memory that it gets from the agent.
 
-One program at a time, each in the care of a fork of the agent, the keeper. In ``setuid`` and ``nested`` mode the
-agent must be process 1 of its own process namespace: then ``kill(-1)`` reaches exactly what programs left behind,
-at once, and nothing else.
+One program at a time. In ``setuid`` and ``nested`` mode the agent must be process 1 of its own process namespace:
+then ``kill(-1)`` reaches exactly what programs left behind, at once, and nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ import gc
 import json
 import os
 import resource
-import select
 import shutil
 import signal
 import struct
@@ -41,7 +41,6 @@ WORK = "/tmp/work"  # the directory a program starts in
 WRITABLE = ("/tmp", "/dev/shm", "/var/tmp")  # everything a program can write to
 FIRST_UID, UIDS = 61000, 1000  # a user of its own for each program, in turn: nothing per-user survives
 ANSWERS, READY = 3, 4  # a program's descriptors beside the usual three; both close on exec
-HOST_GONE = 3  # a keeper's exit status where the host's end closed
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x08000000, 0x10000000, 0x20000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
@@ -67,6 +66,8 @@ class Agent:
         self.serial = 0
         if self.isolated and os.getpid() != 1:
             sys.exit("agent: must be process 1 of its own namespace")
+        if not self.isolated:  # as process 1 it gets orphans anyway
+            self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         # Programs must not reach the host's pipes: keep them away from 0 and 1, closed on exec.
         self.host_in, self.host_out = os.dup(0), os.dup(1)
         null = os.open("/dev/null", os.O_RDWR)
@@ -76,58 +77,33 @@ class Agent:
 
     # -- the host's side ---------------------------------------------------------------------------
 
-    def serve(self) -> None:
-        self.send({"agent": 1, "python": sys.version.split()[0], "cpu": self.clock.kind})
-        while True:
-            select.select([self.host_in], [], [])
-            self.serial += 1
-            keeper = os.fork()
-            if keeper == 0:
-                self.keep()
-            while True:
-                pid, status = os.waitpid(-1, 0)
-                if pid == keeper:
-                    break
-            if status != 0:
-                os._exit(0 if os.waitstatus_to_exitcode(status) == HOST_GONE else 1)
-
-    def keep(self) -> NoReturn:
-        """Answer one request and end.
-
-        The agent itself never holds anything of a program, so that none finds its neighbour's answers in the memory
-        that it inherits.
-        """
+    def serve(self) -> NoReturn:
+        self.send({"agent": 2, "python": sys.version.split()[0], "cpu": self.clock.kind})
         status = 1
         try:
-            self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            if self.isolated:
-                self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a program leaves is waited for here
-            request = self.receive()
-            if request is not None:
-                self.answer(request)
-            status = HOST_GONE if request is None else 0
+            while (limits := self.receive()) is not None:
+                self.answer(limits)
+            status = 0
         except HostGoneError:
             self.wipe()
-            status = HOST_GONE
+            status = 0
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(status)
 
-    def answer(self, request: dict[str, Any]) -> None:
-        self.prepare(request["files"])
-        seen: dict[str, Any] = {}
-        for step in ("compile", "run"):
-            if request.get(step) is not None:
-                seen = self.run(request, step)
-                if step == "compile" and (seen["ending"], seen["status"]) != ("exit", 0):
-                    if seen["ending"] in ("exit", "signal"):
-                        seen["ending"] = "compile_error"
-                    break
-        seen["clean"] = self.wipe()
-        streams = [seen.pop(name) for name in ("stdout", "stderr", "answers")]
-        seen["lengths"] = [len(stream) for stream in streams]
-        self.send(seen, *streams)
+    def answer(self, limits: dict[str, Any]) -> None:
+        """One program, or one step of it: ``first`` makes the work directory, ``last`` wipes it."""
+        self.serial += limits["first"]
+        streams = {name: Stream(limits[f"{name}_bytes"]) for name in ("stdout", "stderr", "answers")}
+        try:
+            seen = self.run(limits, streams)
+            seen["clean"] = self.wipe() if limits["last"] else True
+            seen["lengths"] = [stream.size for stream in streams.values()]
+            self.send(seen, *streams.values())
+        finally:
+            for stream in streams.values():
+                stream.forget()
 
     def receive(self) -> dict[str, Any] | None:
         head = self.read_exactly(4)
@@ -143,12 +119,17 @@ class Agent:
             data += chunk
         return bytes(data)
 
-    def send(self, header: dict[str, Any], *streams: bytearray) -> None:
+    def send(self, header: dict[str, Any], *streams: Stream) -> None:
         body = json.dumps(header).encode()
-        for part in (struct.pack(">I", len(body)) + body, *streams):
-            data = memoryview(part)
-            while data:
-                data = data[os.write(self.host_out, data) :]
+        self.write(struct.pack(">I", len(body)) + body)
+        for stream in streams:
+            with memoryview(stream.memory) as view, view[: stream.size] as kept:
+                self.write(kept)
+
+    def write(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.host_out, view) :]
 
     # -- one program -------------------------------------------------------------------------------
 
@@ -170,52 +151,52 @@ class Agent:
     def uid(self) -> int:
         return FIRST_UID + self.serial % UIDS
 
-    def run(self, request: dict[str, Any], step: str) -> dict[str, Any]:
-        """Run one step of the request to its end and kill what is left of it."""
-        limits = request["limits"]
-        ask = request.get("calls") if step == "run" else None
-        bounds = {"stdout": limits["output_bytes"], "stderr": limits["output_bytes"]}
-        bounds["answers"] = limits["answer_bytes"] if ask else 0
-        pipes = {name: os.pipe2(os.O_CLOEXEC) for name in bounds}
+    def run(self, limits: dict[str, Any], streams: dict[str, Stream]) -> dict[str, Any]:
+        """Run the program that the host sends now to its end, and kill what is left of it."""
+        pipes = {name: os.pipe2(os.O_CLOEXEC) for name in streams}
         ready, ready_end = os.pipe2(os.O_CLOEXEC)
         ooms = self.clock.oom_kills()
-        started, before = time.monotonic(), self.clock.cpu(0)
         child = os.fork()
         if child == 0:
-            self.candidate(request, step, {name: pair[1] for name, pair in pipes.items()}, ready_end)
+            self.candidate(limits, {name: pair[1] for name, pair in pipes.items()}, ready_end)
         for write_end in (ready_end, *(pair[1] for pair in pipes.values())):
             os.close(write_end)
-        streams = {name: Stream(pipes[name][0], bound) for name, bound in bounds.items()}
-        watch = Watch(self.clock, child, limits, ask, started, before)
+        for name, stream in streams.items():
+            stream.open(pipes[name][0])
         try:
             if failure := os.read(ready, 2000):  # nothing comes from a child that got as far as the program
                 raise RuntimeError(f"cannot set up a program: {failure.decode('utf-8', 'replace')}")
+            watch = Watch(self.clock, child, limits)
             ending, status = watch.until_the_end(streams, self.host_in, self.polled_memory)
         finally:
             self.kill(child)
-            for read_end in (ready, *(stream.fd for stream in streams.values())):
+            for read_end in (ready, *(pair[0] for pair in pipes.values())):
                 os.close(read_end)
-        cpu = max(self.clock.cpu(0) - before, watch.cpu)  # /proc forgets processes that nobody waited for
+        cpu = max(self.clock.cpu(0) - watch.before, watch.cpu)  # /proc forgets processes that nobody waited for
         if ending == "signal" and status == signal.SIGKILL and self.clock.oom_kills() > ooms:
             ending = "memory_limit"
         return {
             "ending": ending,
             "status": status,
             "cpu_s": cpu,
-            "wall_s": time.monotonic() - started,
+            "wall_s": time.monotonic() - watch.started,
             "over": watch.over,
-            **{name: stream.kept for name, stream in streams.items()},
         }
 
-    def candidate(self, request: dict[str, Any], step: str, ends: dict[str, int], ready: int) -> NoReturn:
-        """In the child: become another user, drop everything of the agent's, and run the program."""
+    def candidate(self, limits: dict[str, Any], ends: dict[str, int], ready: int) -> NoReturn:
+        """In the child: read the program, become another user, drop everything of the agent's, and run it."""
         status = 0
         try:
-            ask = request.get("calls") if step == "run" else None
+            request = self.receive()
+            if request is None:
+                raise HostGoneError
+            ask = request["calls"]
             os.setsid()
             if not self.isolated:  # elsewhere the kernel does that when process 1 ends
                 self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            stdin = self.stdin_file(request.get("stdin", "") if step == "run" else "")
+            if limits["first"]:
+                self.prepare(request["files"])
+            stdin = self.stdin_file(request["stdin"])
             try:
                 with open("/proc/self/oom_score_adj", "w") as score:
                     score.write("1000")
@@ -229,7 +210,7 @@ class Agent:
             ready = READY
             os.closerange(READY + 1, 1 << 16)
             os.chdir(self.work)
-            self.limit_resources(request["limits"])
+            self.limit_resources(limits)
             self.become_user()
             self.libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
             environment = {
@@ -239,7 +220,6 @@ class Agent:
                 "TZ": "UTC",
                 "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),
                 "OMP_NUM_THREADS": "1",
-                **request.get("env", {}),
             }
             if ask:
                 os.environ.clear()
@@ -250,7 +230,7 @@ class Agent:
                 source = request["files"][request["main"]]
                 calls.answer(ANSWERS, source, ask["function"], ask["inputs"], ask["whole_bytes"], ask["timed"])
             else:
-                argv = request[step]
+                argv = request["argv"]
                 for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; other programs must not
                     signal.signal(number, signal.SIG_DFL)
                 os.execvpe(argv[0], argv, environment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import resource
 import select
@@ -13,7 +14,9 @@ from typing import Any
 HARD = 1.2  # a program is killed at this multiple of its limit; between 1 and this its timeout is ambiguous
 TICK_S = 0.005  # how often streams and clocks are read
 AT_ONCE = 1 << 20  # bytes read of a stream in one tick; where there is more, the next tick is now
+CHUNK = 1 << 16  # bytes read at a time
 F_SETPIPE_SZ = 1031
+MAP_NORESERVE = 0x4000
 
 
 class HostGoneError(Exception):
@@ -82,26 +85,45 @@ class Clock:
 
 
 class Stream:
-    """What a program writes to one pipe: the first bytes up to a bound are kept, the rest is read and dropped."""
+    """What a program writes to one pipe: the first bytes up to a bound are kept, the rest is read and dropped.
 
-    def __init__(self, fd: int, bound: int) -> None:
-        self.fd, self.bound = fd, bound
-        self.kept = bytearray()
-        self.open = True
+    It is kept in memory that a fork does not inherit: the next program must not find it in its own.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self.bound = bound
+        self.memory = mmap.mmap(-1, bound + CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
+        self.memory.madvise(mmap.MADV_DONTFORK)
+        self.size = 0
+
+    def open(self, fd: int) -> None:
+        self.fd, self.is_open = fd, True
         os.set_blocking(fd, False)
 
     def read(self) -> bool:
         """Read what is there; whether there may be more already."""
-        size = 0
-        while self.open and size < AT_ONCE:
-            try:
-                chunk = os.read(self.fd, 1 << 16)
-            except BlockingIOError:
-                return False
-            self.open = bool(chunk)
-            size += len(chunk)
-            self.kept += chunk[: max(0, self.bound - len(self.kept))]
-        return self.open
+        taken = 0
+        with memoryview(self.memory) as view:
+            while self.is_open and taken < AT_ONCE:
+                with view[self.size : self.size + CHUNK] as space:
+                    try:
+                        size = os.readv(self.fd, [space])
+                    except BlockingIOError:
+                        return False
+                self.is_open = size > 0
+                taken += size
+                self.size = min(self.size + size, self.bound)
+        return self.is_open
+
+    def lines(self, start: int) -> int:
+        """How many lines end behind ``start``; counted where they lie."""
+        count, at = 0, self.memory.find(b"\n", start, self.size)
+        while at >= 0:
+            count, at = count + 1, self.memory.find(b"\n", at + 1, self.size)
+        return count
+
+    def forget(self) -> None:
+        self.memory.close()
 
 
 class Watch:
@@ -111,21 +133,12 @@ class Watch:
     costs one look at its answers, and the kernel need not wake anyone for each.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        child: int,
-        limits: dict[str, Any],
-        ask: dict[str, Any] | None,
-        started: float,
-        before: float,
-    ) -> None:
-        """``started`` and ``before``: what time.monotonic and the CPU clock said before the program."""
+    def __init__(self, clock: Clock, child: int, limits: dict[str, Any]) -> None:
         self.clock, self.child = clock, child
-        self.started, self.before = started, before
+        self.started, self.before = time.monotonic(), clock.cpu(0)
         self.cpu_s: float = limits["cpu_s"]
         self.wall_s: float = limits["wall_s"]
-        self.call_s: list[float] = ask["cpu_s"] if ask else []
+        self.call_s: list[float] = limits["call_s"]
         self.answered = -1  # answers seen so far; the first line tells that the program was loaded
         self.over: int | None = None
         self.cpu = 0.0  # seconds used so far
@@ -163,9 +176,9 @@ class Watch:
 
     def take(self, stream: Stream, answers: bool) -> bool:
         """Read a stream; a new line of answers ends a lap of the CPU clock."""
-        size = len(stream.kept)
+        size = stream.size
         more = stream.read()
-        if answers and (lines := stream.kept.count(b"\n", size)):
+        if answers and (lines := stream.lines(size)):
             if 0 <= self.answered < len(self.call_s) and self.over is None:
                 if self.cpu - self.lap > self.call_s[self.answered]:
                     self.over = self.answered
@@ -184,7 +197,7 @@ class Watch:
         return "exit", os.WEXITSTATUS(status)
 
     def too_much(self, answers: Stream) -> bool:
-        return bool(self.call_s) and len(answers.kept) >= answers.bound
+        return bool(self.call_s) and answers.size >= answers.bound
 
     def limit_reached(self, answers: Stream, memory: int) -> str | None:
         if self.too_much(answers):

@@ -10,6 +10,8 @@ import json
 import struct
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ..errors import SandboxError
@@ -18,7 +20,6 @@ from .languages import Language
 
 START_S = 30.0  # a sandbox that has not said hello by then is broken
 ANSWER_MARGIN_S = 20.0  # what the agent may need beyond a program's wall-clock limit: killing, wiping, sending
-COMPILE_CPU_S = 60.0
 
 
 class Channel(Protocol):
@@ -74,15 +75,36 @@ class Sandbox(ABC):
 
     def run(self, program: Program) -> Result:
         """Run a program to its end. Raises SandboxError where the sandbox failed, not the program."""
+        compile_first = self.language.compile if not program.calls else None
+        if compile_first:
+            built = self._step(program, compile_first, first=True, last=False)
+            if (built.ending, built.status) != ("exit", 0):
+                self._step(program, ("true",), first=False, last=True)  # wipes
+                return replace(built, ending="compile_error") if built.ending in ("exit", "signal") else built
+        return self._step(program, (*self.language.run, *program.args), first=not compile_first, last=True)
+
+    def _step(self, program: Program, argv: Sequence[str], first: bool, last: bool) -> Result:
         if self.channel is None:
             raise SandboxError(f"{self.backend}: the sandbox is not running")
         self.programs += 1
-        body = json.dumps(self.request(program)).encode()
-        steps = 2 if self.language.compile and not program.calls else 1
-        patience = program.limits.wall_s * steps + (COMPILE_CPU_S if steps == 2 else 0) + ANSWER_MARGIN_S
-        deadline = time.monotonic() + patience
+        limits, calls = self.limits(program, first, last), program.calls
+        asked = {
+            "files": dict(program.files) if first else {},
+            "main": self.language.file,
+            "argv": list(argv),
+            "stdin": program.stdin if last else "",
+            "calls": calls
+            and {
+                "function": calls.function,
+                "inputs": calls.inputs,
+                "whole_bytes": calls.whole_bytes,
+                "timed": calls.timed,
+            },
+        }
+        deadline = time.monotonic() + program.limits.wall_s + ANSWER_MARGIN_S
         try:
-            self.channel.send(struct.pack(">I", len(body)) + body)
+            bodies = [json.dumps(part).encode() for part in (limits, asked)]
+            self.channel.send(b"".join(struct.pack(">I", len(body)) + body for body in bodies))
             header = json.loads(self._frame(deadline))
             sizes = header.pop("lengths")
             stdout, stderr, answers = (self.channel.receive(size, deadline) for size in sizes)
@@ -95,31 +117,21 @@ class Sandbox(ABC):
             self.stop()
             raise SandboxError(f"{self.backend}: the agent answered nonsense ({error})") from None
 
-    def request(self, program: Program) -> dict[str, Any]:
-        language, limits = self.language, program.limits
+    def limits(self, program: Program, first: bool, last: bool) -> dict[str, Any]:
+        """What the agent itself gets to know of a program."""
+        language, limits, calls = self.language, program.limits, program.calls
         return {
-            "files": dict(program.files),
-            "main": language.file,
-            "compile": None if program.calls or not language.compile else list(language.compile),
-            "run": [*language.run, *program.args],
-            "stdin": program.stdin,
-            "calls": program.calls
-            and {
-                "function": program.calls.function,
-                "inputs": program.calls.inputs,
-                "cpu_s": list(program.calls.cpu_s),
-                "whole_bytes": program.calls.whole_bytes,
-                "timed": program.calls.timed,
-            },
-            "limits": {
-                "cpu_s": limits.cpu_s,
-                "wall_s": limits.wall_s,
-                "output_bytes": limits.output_bytes,
-                "answer_bytes": limits.answer_bytes,
-                "file_bytes": language.file_bytes,
-                "open_files": language.open_files,
-                "processes": language.processes,
-            },
+            "first": first,
+            "last": last,
+            "cpu_s": limits.cpu_s,
+            "wall_s": limits.wall_s,
+            "call_s": list(calls.cpu_s) if calls else [],
+            "stdout_bytes": limits.output_bytes,
+            "stderr_bytes": limits.output_bytes,
+            "answers_bytes": limits.answer_bytes if calls else 0,
+            "file_bytes": language.file_bytes,
+            "open_files": language.open_files,
+            "processes": language.processes,
         }
 
     def _frame(self, deadline: float) -> bytearray:

@@ -104,10 +104,11 @@ def asking(
     bound: Limits | None = None,
     cpu_s: Sequence[float] = (),
     function: str = "f",
+    whole_bytes: int = 1 << 28,
     **others: Any,
 ) -> Program:
     """A program whose function is called with each of ``inputs``."""
-    asked = Calls(function, inputs, cpu_s or [5.0] * len(inputs))
+    asked = Calls(function, json.dumps(inputs), cpu_s or [5.0] * len(inputs), whole_bytes)
     return Program("python", {"main.py": source}, limits=bound or limits(), calls=asked, **others)
 
 
