@@ -50,6 +50,7 @@ def evaluate(
         workers=flags["workers"] or cores(),
         ks=tuple(sorted(set(flags["ks"]))),
         offline=flags["offline"],
+        cached=not flags["no_cache"],
         **sampling,
     )
     reports = []
@@ -151,7 +152,8 @@ def check_command(bench: str, profile_name: str | None, **flags: Any) -> int:
     """
     benches = load(bench, flags["plugins"])
     with tempfile.TemporaryDirectory(prefix="qceval-check-") as folder:  # never an answer of an earlier check
-        reports = evaluate(benches, ReferenceModel(), profile_name, {**flags, "out": Path(folder)}, {})
+        anew = {**flags, "out": Path(folder), "no_cache": True}
+        reports = evaluate(benches, ReferenceModel(), profile_name, anew, {})
         backend = choose(flags["sandbox_name"], True, say, flags["runtime"])
         for benchmark, report in zip(benches, reports, strict=True):
             report["golden"] = failing(benchmark, backend)

@@ -68,6 +68,7 @@ running = apply(
     click.option("--workers", type=click.IntRange(1), help="Programs at a time; one a core by default."),
     click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where runs land; results/ by default."),
     click.option("-k", "ks", type=click.IntRange(1), multiple=True, help="pass@k; may be repeated."),
+    click.option("--no-cache", is_flag=True, help="Run every program, also those whose verdict is known."),
     offline,
     plugins,
     as_json,

@@ -33,6 +33,12 @@ def build_context(image: str) -> bytes:
     return buffer.getvalue()
 
 
+def agent_digest() -> str:
+    """Of everything that runs inside a sandbox on our part."""
+    files = [(bundled("sandbox") / name).read_bytes() for name in AGENT_FILES]
+    return hashlib.sha256(b"\0".join(files)).hexdigest()[:12]
+
+
 def tag(image: str) -> str:
     return f"qceval/{image}:{hashlib.sha256(build_context(image)).hexdigest()[:12]}"
 

@@ -19,7 +19,7 @@ from ..config import bundled
 from ..errors import InfrastructureError
 from . import cgroups
 from .base import Channel, Sandbox
-from .images import AGENT_FILES
+from .images import AGENT_FILES, agent_digest
 from .languages import Language
 from .process import ProcessChannel
 
@@ -152,7 +152,8 @@ class NamespacesBackend:
             version = "missing"
         if language.name == "python":
             version = platform.python_version()
-        return {"backend": "namespaces", "version": version, "user": "nested" if self.rootless else "setuid"}
+        user = "nested" if self.rootless else "setuid"
+        return {"backend": "namespaces", "version": version, "user": user, "agent": agent_digest()}
 
     def sandbox(self, language: Language, memory_bytes: int) -> Sandbox:
         return NamespacesSandbox(language, memory_bytes, self.rootless)

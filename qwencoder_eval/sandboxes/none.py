@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..config import bundled
 from .base import Channel, Sandbox
+from .images import agent_digest
 from .languages import Language
 from .process import ProcessChannel
 
@@ -44,7 +45,7 @@ class NoneBackend:
         return None
 
     def identity(self, language: Language) -> dict[str, str]:
-        return {"backend": "none", "python": platform.python_version()}
+        return {"backend": "none", "python": platform.python_version(), "agent": agent_digest()}
 
     def sandbox(self, language: Language, memory_bytes: int) -> Sandbox:
         return NoneSandbox(language, memory_bytes)

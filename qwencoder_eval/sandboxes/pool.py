@@ -30,6 +30,7 @@ class Pool:
         self._idle: list[Sandbox] = []
         self._all: set[Sandbox] = set()
         self._closed = False
+        self.programs = 0  # run so far, second attempts included
         self._running = 0
         self._waiting_alone = 0
         self._changed = threading.Condition()
@@ -80,6 +81,8 @@ class Pool:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._sandbox(program.language) as sandbox:
+                    with self._changed:
+                        self.programs += 1
                     return sandbox.run(program)
             except SandboxError:
                 if attempt == ATTEMPTS or self._closed:

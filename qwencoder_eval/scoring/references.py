@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..config import bundled, cache_folder
+from ..config import cache_folder
 from ..errors import ReferenceFailsError
 from ..sandboxes.base import Backend
 from ..sandboxes.languages import language
@@ -36,7 +36,6 @@ class References:
         self.scorer, self.backend = scorer, backend
         self.where = json.dumps(backend.identity(language("python")), sort_keys=True)
         self.where += f" hash seed {HASH_SEED} "
-        self.where += hashlib.sha256((bundled("sandbox") / "calls.py").read_bytes()).hexdigest()
         self.folder = cache_folder() / "references"
         self._recorded: dict[str, list[Recorded]] = {}
         self._failed: dict[Path, Result] = {}
@@ -74,6 +73,11 @@ class References:
                         raise ReferenceFailsError(f"the reference solution fails here ({ending})")
                 self._learnt[problem.id] = self.scorer.learn(problem, self._recorded[problem.id])
             return self._learnt[problem.id]
+
+    def cost_s(self, problem: Problem) -> float:
+        """CPU seconds that a prepared problem's references took: what a program for it may take, roughly."""
+        ran = [recorded for recorded in self._recorded[problem.id] if recorded.path not in self._failed]
+        return sum(recorded.cost_s() for recorded in ran)
 
     def of(self, problem: Problem) -> list[Recorded]:
         """The programs of a problem's reference, each with the file that holds its answers."""

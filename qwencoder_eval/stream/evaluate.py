@@ -8,18 +8,25 @@ memory does not grow with the number of samples. Whatever is on disk already is 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import itertools
+import json
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from ..benchmark import Profile, Scoring
 from ..errors import InfrastructureError
 from ..models.base import Model, Request
 from ..runs.directory import Run
 from ..sandboxes.pool import Pool
+from ..sandboxes.verdicts import VerdictCache
 from ..scoring.base import Judgement
 from ..scoring.references import References
+from ..scoring.values import encode
 from ..types import Outcome, Problem, Sample, Sampling, Verdict
 
 Tick = Callable[[str, int], None]  # "generated" or "scored", and how many more
@@ -38,13 +45,63 @@ def requests(problems: Sequence[Problem], profile: Profile, sampling: Sampling, 
             yield Request(problem, profile.prompt(problem), sampling, numbers)
 
 
-def judge(problem: Problem, sample: Sample, scoring: Scoring, references: References, pool: Pool) -> Judgement:
-    """The judgement of one sample. Raises InfrastructureError where it cannot be had here."""
-    code = scoring.extract(problem, sample.completion)
-    if not code:
-        said = f"no code in a completion of {len(sample.completion.text)} characters"
-        return Judgement(dict.fromkeys(scoring.scorer.checks, Outcome.NO_CODE), evidence={"error": said})
-    return scoring.scorer.score(problem, code, references.known(problem), pool)
+NEVER_CACHED = {Outcome.TIMEOUT, Outcome.INFRASTRUCTURE}  # what depends on the moment
+
+
+class Judge:
+    """Judges samples, each program once: ``key`` and the tests say what a cached verdict rests on besides its code."""
+
+    def __init__(
+        self, scoring: Scoring, references: References, pool: Pool, cache: VerdictCache | None, key: dict[str, Any]
+    ) -> None:
+        self.scoring, self.references, self.pool, self.cache = scoring, references, pool, cache
+        self.known = 0  # verdicts that came from the cache
+        self._rule = json.dumps(key, sort_keys=True)
+        self._rests_on: dict[str, bytes] = {}
+
+    def judge(self, problem: Problem, sample: Sample) -> Judgement:
+        """The judgement of one sample. Raises InfrastructureError where it cannot be had here."""
+        scorer = self.scoring.scorer
+        code = self.scoring.extract(problem, sample.completion)
+        if not code:
+            said = f"no code in a completion of {len(sample.completion.text)} characters"
+            return Judgement(dict.fromkeys(scorer.checks, Outcome.NO_CODE), evidence={"error": said})
+        if self.cache is None:
+            return scorer.score(problem, code, self.references.known(problem), self.pool)
+        key = self.key(problem, code)
+        if (known := self.cache.get(key)) is not None:
+            with contextlib.suppress(ValueError, KeyError, AttributeError):
+                found = judgement(known, scorer.checks)
+                self.known += 1
+                return found
+        found = scorer.score(problem, code, self.references.known(problem), self.pool)
+        if NEVER_CACHED.isdisjoint(found.checks.values()):
+            self.cache.put(key, asdict(found))
+        return found
+
+    def key(self, problem: Problem, code: str) -> bytes:
+        if problem.id not in self._rests_on:
+            rests_on = [self._rule, problem.language, problem.stub, problem.reference, dict(problem.tests)]
+            self._rests_on[problem.id] = bytes.fromhex(content_digest([rests_on]))
+        return hashlib.sha256(self._rests_on[problem.id] + code.encode("utf-8", "surrogatepass")).digest()
+
+
+def judgement(known: dict[str, Any], checks: Sequence[str]) -> Judgement:
+    """From the cache. Raises ValueError, KeyError or AttributeError where it is not one."""
+    outcomes = {check: Outcome(known["checks"][check]) for check in checks}
+    return Judgement(outcomes, dict(known["measures"].items()), dict(known["evidence"].items()))
+
+
+def content_digest(parts: Iterable[Any]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(json.dumps(part, sort_keys=True, default=_stable).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _stable(value: Any) -> Any:
+    """A value that JSON does not know, the same in every process: a set's own order is not."""
+    return encode(value) if isinstance(value, (set, frozenset, complex)) else repr(value)
 
 
 def evaluate(
@@ -53,13 +110,12 @@ def evaluate(
     profile: Profile,
     sampling: Sampling,
     model: Model,
-    references: References,
-    pool: Pool,
+    judge: Judge,
     tick: Tick,
 ) -> Lost:
     """Bring the run to its end. Returns what could not be judged; errors of any thread are raised here."""
     by_id = {problem.id: problem for problem in problems}
-    waiting: queue.Queue[Sample | None] = queue.Queue(maxsize=4 * pool.workers)
+    waiting: queue.Queue[Sample | None] = queue.Queue(maxsize=4 * judge.pool.workers)
     errors: list[BaseException] = []
     stopped = threading.Event()
     lost: Lost = {}
@@ -77,14 +133,14 @@ def evaluate(
 
     def place(sample: Sample) -> None:
         try:
-            found = judge(by_id[sample.problem], sample, profile.scoring, references, pool)
+            found = judge.judge(by_id[sample.problem], sample)
         except InfrastructureError as error:
             if not stopped.is_set():
                 lost[sample.problem] = error
             return
         run.add_verdict(Verdict(sample.problem, sample.number, found.checks, found.measures, found.evidence))
 
-    workers = [threading.Thread(target=work, name=f"scorer-{i}", daemon=True) for i in range(pool.workers)]
+    workers = [threading.Thread(target=work, name=f"scorer-{i}", daemon=True) for i in range(judge.pool.workers)]
     for worker in workers:
         worker.start()
     try:
@@ -94,7 +150,7 @@ def evaluate(
                 break
     except BaseException:
         stopped.set()
-        pool.close()  # ends the programs that workers wait for
+        judge.pool.close()  # ends the programs that workers wait for
         raise
     finally:
         for _ in workers:

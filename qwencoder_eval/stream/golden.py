@@ -10,7 +10,7 @@ from ..sandboxes.base import Backend
 from ..sandboxes.pool import Pool
 from ..scoring.references import References
 from ..types import Completion, Sample
-from .evaluate import judge
+from .evaluate import Judge
 
 
 def said(checks: Mapping[str, str]) -> str:
@@ -28,7 +28,7 @@ def failing(benchmark: Benchmark, backend: Backend) -> list[str]:
                 references = References(chosen.scoring.scorer, backend)
                 references.prepare([problem], 1, lambda done, total: None)
                 sample = Sample(problem.id, 0, Completion(vector.output))
-                judged = judge(problem, sample, chosen.scoring, references, pool)
+                judged = Judge(chosen.scoring, references, pool, None, {}).judge(problem, sample)
             except (QcevalError, KeyError, TypeError, ValueError) as error:
                 lines.append(f"golden[{number}]: {type(error).__name__}: {error}")
                 continue

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..benchmark import Profile
+from ..config import cache_folder
 from ..errors import ReferenceFailsError, UsageError
 from ..models.base import Model
 from ..models.replay import ReplayModel
@@ -20,11 +21,11 @@ from ..runs.directory import Run, digest, safe_name
 from ..sandboxes.base import Backend
 from ..sandboxes.languages import language
 from ..sandboxes.pool import Pool, memory_for_each
+from ..sandboxes.verdicts import VerdictCache
 from ..scoring.base import short
 from ..scoring.references import References
-from ..scoring.values import encode
-from ..types import Problem, Sampling
-from .evaluate import Lost, evaluate
+from ..types import Problem, Sampling, Score
+from .evaluate import Judge, Lost, content_digest, evaluate
 from .tally import Tally, default_ks
 
 FIRST_PROMPTS = 2  # rendered prompts that a run records word for word
@@ -41,6 +42,7 @@ class Settings:
     temperature: float | None = None
     ks: tuple[int, ...] = ()
     offline: bool = False
+    cached: bool = True  # whether verdicts of earlier runs count
 
 
 class Progress:
@@ -70,7 +72,8 @@ def run_benchmark(
 
     generation = generation_key(profile, problems, sampling, model)
     scoring = scoring_key(profile, problems, backend, settings.workers)
-    path = settings.out / safe_name(model.name) / profile.benchmark.name / f"{profile.name}-{digest(generation)[:8]}"
+    folder = f"{profile.name}-{safe_name(profile.asking.rows.version)}-{digest(generation)[:8]}"
+    path = settings.out / safe_name(model.name) / profile.benchmark.name / folder
     run = Run(path, generation, scoring, provenance(profile, problems))
     try:
         total = len(problems) * sampling.n
@@ -81,8 +84,13 @@ def run_benchmark(
             progress.phase("references", len(problems), 0)
             references.prepare(problems, settings.workers, lambda done, of: progress.phase("references", of, done))
             progress.phase("scored", total, len(run.judged))
-            with Pool(backend, settings.workers) as pool:
-                lost = evaluate(run, problems, profile, sampling, model, references, pool, progress.tick)
+            slowest_first = sorted(problems, key=references.cost_s, reverse=True)
+            with Pool(backend, settings.workers) as pool, verdict_cache(backend, settings, say) as cache:
+                rule = {key: value for key, value in scoring.items() if key != "tests"}
+                judge = Judge(profile.scoring, references, pool, cache, rule)
+                lost = evaluate(run, slowest_first, profile, sampling, model, judge, progress.tick)
+                if judge.known:
+                    say(f"{path}: {judge.known} verdicts were known, {pool.programs} programs run")
         else:
             say(f"{path}: complete; nothing is run again")
         for verdict in run.all_verdicts():
@@ -94,13 +102,26 @@ def run_benchmark(
             described["missing"] = {"samples": total - len(run.judged), "problems": reasons, "try_again": again}
         else:
             described["scores"] = {
-                name: {metric: _plain(asdict(score)) for metric, score in metrics.items()}
+                name: {metric: _plain(score, name, profile) for metric, score in metrics.items()}
                 for name, metrics in tally.scores(ks).items()
             }
         run.write("scores.json", described)
         return described
     finally:
         run.close()
+
+
+@contextmanager
+def verdict_cache(backend: Backend, settings: Settings, say: Callable[[str], None]) -> Iterator[VerdictCache | None]:
+    """None where verdicts must be fresh; and without a sandbox, where a program could write into the cache."""
+    if not settings.cached or backend.name == "none":
+        yield None
+        return
+    cache = VerdictCache(cache_folder() / "verdicts.sqlite", say)
+    try:
+        yield cache
+    finally:
+        cache.close()
 
 
 def sampling_of(profile: Profile, settings: Settings, model: Model, problems: Sequence[Problem]) -> Sampling:
@@ -116,8 +137,8 @@ def sampling_of(profile: Profile, settings: Settings, model: Model, problems: Se
 
 
 def generation_key(profile: Profile, problems: Sequence[Problem], sampling: Sampling, model: Model) -> dict[str, Any]:
-    prompts = _digest([problem.id, asdict(profile.prompt(problem))] for problem in problems)
-    answers = {"answers": _digest([p.id, p.reference] for p in problems)} if model.name == "reference" else {}
+    prompts = content_digest([problem.id, asdict(profile.prompt(problem))] for problem in problems)
+    answers = {"answers": content_digest([p.id, p.reference] for p in problems)} if model.name == "reference" else {}
     return {
         "benchmark": profile.benchmark.name,
         "dataset": profile.dataset_hash,
@@ -135,22 +156,10 @@ def scoring_key(profile: Profile, problems: Sequence[Problem], backend: Backend,
         **profile.scoring.key(),
         "benchmark_version": profile.benchmark.version,
         "benchmark_file": hashlib.sha256(profile.benchmark.file.read_bytes()).hexdigest(),
-        "tests": _digest([p.id, p.language, p.stub, p.reference, dict(p.tests)] for p in problems),
+        "tests": content_digest([p.id, p.language, p.stub, p.reference, dict(p.tests)] for p in problems),
         "sandbox": backend.identity(python),
         "memory_bytes": memory_for_each(python.memory_bytes, workers),
     }
-
-
-def _digest(parts: Iterable[Any]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(json.dumps(part, sort_keys=True, default=_stable).encode() + b"\n")
-    return digest.hexdigest()
-
-
-def _stable(value: Any) -> Any:
-    """A value that JSON does not know, the same in every process: a set's own order is not."""
-    return encode(value) if isinstance(value, (set, frozenset, complex)) else repr(value)
 
 
 def provenance(profile: Profile, problems: Sequence[Problem]) -> dict[str, Any]:
@@ -203,6 +212,8 @@ def report(
     }
 
 
-def _plain(score: dict[str, Any]) -> dict[str, Any]:
-    del score["metric"]
-    return score
+def _plain(score: Score, name: str, profile: Profile) -> dict[str, Any]:
+    """A score of the document; ``name`` has the dataset version in it, as two versions are two benchmarks."""
+    plain = {"name": f"{name} {profile.asking.rows.version}", **asdict(score)}
+    del plain["metric"]
+    return plain

@@ -60,7 +60,7 @@ def test_json_is_one_document(qceval: Cli) -> None:
     assert set(report["scores"]) == {"starter"}
     assert set(report["scores"]["starter"]) == {"pass@1"}
     score = report["scores"]["starter"]["pass@1"]
-    assert set(score) == {"value", "low", "high", "problems", "samples"}
+    assert set(score) == {"name", "value", "low", "high", "problems", "samples"}
     assert (score["value"], score["problems"], score["samples"]) == (1.0, 24, 24)
     assert 0.8 < score["low"] < score["value"] <= score["high"] <= 1.0
     assert report["notes"] == ["unsandboxed", "reference solutions"]

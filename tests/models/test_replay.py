@@ -65,7 +65,7 @@ def test_evalplus_continuations_and_whole_programs(file: Path) -> None:
     )
     assert replayed(file, ("a", "b")) == (
         1,
-        [Sample("b", 0, recorded_as("    return 2\n")), Sample("a", 0, recorded_as("def a(): ...\n", "whole"))],
+        [Sample("a", 0, recorded_as("def a(): ...\n", "whole")), Sample("b", 0, recorded_as("    return 2\n"))],
     )
 
 
@@ -77,7 +77,7 @@ def test_our_own_rows_keep_their_number_and_form(file: Path) -> None:
         )
     )
     second, first = Sample("a", 1, recorded_as("second", "whole")), Sample("a", 0, recorded_as("first"))
-    assert replayed(file, ("a",)) == (2, [second, first])
+    assert replayed(file, ("a",)) == (2, [first, second])
 
 
 def test_our_own_rows_may_leave_out_number_and_form(file: Path) -> None:
@@ -90,7 +90,7 @@ def test_several_samples_are_numbered_as_they_come(file: Path) -> None:
     file.write_bytes(jsonl(*rows))
     n, samples = replayed(file, ("a", "b"))
     assert n == 3
-    assert samples == [Sample(name, i, recorded_as(f"{name}{i}")) for i in range(3) for name in ("a", "b")]
+    assert samples == [Sample(name, i, recorded_as(f"{name}{i}")) for name in ("a", "b") for i in range(3)]
 
 
 def test_a_compressed_file_is_the_same_file(file: Path, tmp_path: Path) -> None:

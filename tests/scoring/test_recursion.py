@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from qwencoder_eval.sandboxes.pool import Pool
-from qwencoder_eval.scoring.calls import answer_lines
+from qwencoder_eval.scoring.recorded import answer_lines
 from qwencoder_eval.scoring.values import Failure, decode_line
 from qwencoder_eval.types import Calls, Program
 
@@ -17,7 +19,7 @@ OWN_LIMIT = "import sys\nsys.setrecursionlimit(5000)\n" + DEEP
 
 
 def answers(pool: Pool, source: str, *depths: int) -> list[object]:
-    calls = Calls("f", [[depth] for depth in depths], [5.0] * len(depths))
+    calls = Calls("f", json.dumps([[depth] for depth in depths]), [5.0] * len(depths))
     result = pool.run(Program("python", {"main.py": source}, calls=calls))
     return [decode_line(line).value for line in answer_lines(result.answers)][1:]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from qwencoder_eval.models.base import Request
 from qwencoder_eval.runs.directory import Run
 from qwencoder_eval.sandboxes.none import NoneBackend
 from qwencoder_eval.sandboxes.pool import Pool
+from qwencoder_eval.sandboxes.verdicts import VerdictCache
+from qwencoder_eval.scoring.base import Judgement
 from qwencoder_eval.scoring.calls import CallScorer
 from qwencoder_eval.scoring.references import References
-from qwencoder_eval.stream.evaluate import Lost, evaluate
-from qwencoder_eval.types import Completion, Continue, Outcome, Problem, Sample, Sampling
+from qwencoder_eval.stream.evaluate import Judge, Lost, evaluate
+from qwencoder_eval.types import Completion, Continue, Outcome, Problem, Program, Result, Sample, Sampling
 
 ROWS = tuple({"id": f"p/{i}", "add": i} for i in range(6))
 
@@ -69,13 +72,15 @@ class Stage:
         self.references.prepare(self.problems, 1, lambda done, total: None)
         self.folder = folder
         self.ticks: list[str] = []
+        self.cache: VerdictCache | None = None
 
     def go(self, model: Scripted, n: int = 2, pool: Pool | None = None) -> tuple[Lost, Run]:
         run = Run(self.folder / "run", {"g": 1}, {"s": 1}, {})
         try:
             with pool or Pool(self.backend, 2) as opened:
                 tick = lambda name, more: self.ticks.append(name)  # noqa: E731
-                lost = evaluate(run, self.problems, self.profile, Sampling(n=n), model, self.references, opened, tick)
+                judge = Judge(self.profile.scoring, self.references, opened, self.cache, {"rule": 1})
+                lost = evaluate(run, self.problems, self.profile, Sampling(n=n), model, judge, tick)
             return lost, run
         finally:
             run.close()
@@ -195,3 +200,91 @@ def test_no_code_is_a_verdict_of_its_own(stage: Stage) -> None:
     _, run = stage.go(Silent(), n=1)
     assert set(verdicts(run).values()) == {Outcome.NO_CODE}
     assert len(verdicts(run)) == 6
+
+
+# ---------------------------------------------------------------- verdicts that are known
+
+
+@pytest.fixture
+def cached(stage: Stage) -> Iterator[Stage]:
+    stage.cache = VerdictCache(stage.folder / "verdicts.sqlite", pytest.fail)
+    yield stage
+    stage.cache.close()
+
+
+def another_run(stage: Stage) -> Run:
+    (stage.folder / "run").rename(stage.folder / "earlier")
+    _, run = stage.go(Scripted())
+    return run
+
+
+def test_a_known_verdict_is_not_run_for_again(cached: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached.go(Scripted())
+    monkeypatch.setattr(Pool, "run", lambda self, program: pytest.fail("ran a program again"))
+    earlier = (cached.folder / "run" / "verdicts.jsonl").read_text().splitlines()
+    run = another_run(cached)
+    assert verdicts(run) == EXPECTED
+    assert sorted(run.verdicts.path.read_text().splitlines()) == sorted(earlier)  # the evidence too
+
+
+def counting(monkeypatch: pytest.MonkeyPatch) -> list[Program]:
+    ran, honest = list[Program](), Pool.run
+
+    def run(self: Pool, program: Program) -> Result:
+        ran.append(program)
+        return honest(self, program)
+
+    monkeypatch.setattr(Pool, "run", run)
+    return ran
+
+
+def test_equal_programs_of_one_problem_are_run_once(cached: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = counting(monkeypatch)
+    cached.go(Scripted(), n=8, pool=Pool(cached.backend, 1))
+    assert len(ran) == 12  # the right and the wrong one of six problems
+
+
+def test_other_rules_or_tests_are_other_verdicts(cached: Stage) -> None:
+    with Pool(cached.backend, 1) as pool:
+        first, second = cached.problems[:2]
+        judges = [
+            Judge(cached.profile.scoring, cached.references, pool, cached.cache, rule) for rule in ({"a": 1}, {"a": 2})
+        ]
+        keys = [judge.key(problem, code) for judge in judges for problem in (first, second) for code in ("x", "y")]
+        assert len(set(keys)) == 8
+        more = replace(first, tests={**first.tests, "inputs": [[1], [3]]})
+        typed = replace(first, tests={**first.tests, "inputs": [[{1}], [2]]})
+        for other in (more, typed, replace(first, reference="    return 0\n"), replace(first, stub="")):
+            judge = Judge(cached.profile.scoring, cached.references, pool, cached.cache, {"a": 1})
+            assert judge.key(other, "x") not in keys
+        assert judges[0].key(first, "\ud800") != judges[0].key(first, "?")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.TIMEOUT, Outcome.INFRASTRUCTURE])
+def test_what_depends_on_the_moment_is_not_kept(
+    cached: Stage, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Judgement({"adding": outcome})
+    monkeypatch.setattr(CallScorer, "score", lambda *_: found)
+    cached.go(Scripted())
+    calls: list[int] = []
+    monkeypatch.setattr(CallScorer, "score", lambda *_: calls.append(1) or found)
+    another_run(cached)
+    assert len(calls) == 12
+
+
+@pytest.mark.parametrize(
+    "kept", ["{", "[]", "{}", '{"checks": {"adding": "splendid"}, "measures": {}, "evidence": {}}']
+)
+def test_a_row_that_makes_no_sense_is_judged_again(cached: Stage, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qwencoder_eval.sandboxes.verdicts.json.dumps", lambda document: kept)
+    cached.go(Scripted())
+    monkeypatch.undo()
+    assert verdicts(another_run(cached)) == EXPECTED
+
+
+def test_without_a_cache_every_program_runs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.go(Scripted())
+    ran = counting(monkeypatch)
+    another_run(stage)
+    assert len(ran) == 12
