@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -273,13 +275,17 @@ def test_what_depends_on_the_moment_is_not_kept(
     assert len(calls) == 12
 
 
-@pytest.mark.parametrize(
-    "kept", ["{", "[]", "{}", '{"checks": {"adding": "splendid"}, "measures": {}, "evidence": {}}']
-)
-def test_a_row_that_makes_no_sense_is_judged_again(cached: Stage, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qwencoder_eval.sandboxes.verdicts.json.dumps", lambda document: kept)
+SPLENDID = '{"checks": {"adding": "splendid"}, "measures": {}, "evidence": {}}'
+
+
+@pytest.mark.parametrize("kept", ["{", "[]", "{}", SPLENDID])
+def test_a_row_that_makes_no_sense_is_judged_again(cached: Stage, kept: str) -> None:
     cached.go(Scripted())
-    monkeypatch.undo()
+    assert cached.cache
+    cached.cache.close()
+    with contextlib.closing(sqlite3.connect(cached.cache.path)) as db, db:
+        db.execute("UPDATE verdicts SET document = ?", (kept,))
+    cached.cache = VerdictCache(cached.cache.path, pytest.fail)
     assert verdicts(another_run(cached)) == EXPECTED
 
 
