@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-full lint format clean
+.PHONY: run test test-full perf lint format clean
 
 run: .venv/core
 	@$(BIN)/qceval run --bench humaneval || { \
@@ -17,6 +17,16 @@ test: .venv/dev
 # What `make test` leaves out because it takes long: load, kills at many moments, whole published files.
 test-full: .venv/dev
 	$(BIN)/pytest -m slow
+
+# Side-by-side measurements: a table on standard output, JSON in build/perf. Takes about 40 minutes.
+perf: .venv/dev build/perf/evalplus/bin/evalplus.evaluate
+	$(BIN)/python tests/perf/overhead.py build/perf/overhead.json
+	$(BIN)/python tests/perf/scoring.py --evalplus build/perf/evalplus/bin/evalplus.evaluate --out build/perf/scoring.json
+	$(BIN)/python tests/perf/many_samples.py --out build/perf/many_samples.json
+
+build/perf/evalplus/bin/evalplus.evaluate:
+	$(PYTHON) -m venv build/perf/evalplus
+	build/perf/evalplus/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 evalplus==0.3.1
 
 lint: .venv/dev
 	$(BIN)/ruff check .

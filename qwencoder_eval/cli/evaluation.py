@@ -17,8 +17,10 @@ from ..models.reference import ReferenceModel
 from ..models.replay import ReplayModel
 from ..registry import discover
 from ..reports.table import draw, for_terminal
+from ..runs.directory import evidence
 from ..runs.journal import Journal
 from ..sandboxes.choose import choose
+from ..scoring.base import cut
 from ..stream.golden import failing
 from ..stream.session import Settings, run_benchmark
 from . import options
@@ -158,7 +160,7 @@ def check_command(bench: str, profile_name: str | None, **flags: Any) -> int:
         for benchmark, report in zip(benches, reports, strict=True):
             report["golden"] = failing(benchmark, backend)
             report["exceptions"] = [
-                {key: row.get(key, {}) for key in ("problem", "checks", "evidence")}
+                {"problem": row["problem"], "checks": row["checks"], "evidence": evidence(row)}
                 for row in Journal(Path(report.pop("run")) / "verdicts.jsonl").rows()
                 if set(row["checks"].values()) != {"passed"}
             ]
@@ -182,4 +184,4 @@ def say_ceiling(benchmark: Benchmark, report: dict[str, Any]) -> None:
     click.echo(f"ceiling of {benchmark.name}: {passed} of {report['samples']} references pass here")
     for row in report["exceptions"]:
         cause = row["evidence"].get("error") or f"got {row['evidence'].get('got')}"
-        click.echo(for_terminal(f"  {row['problem']}: {', '.join(row['checks'].values())}: {cause}"))
+        click.echo(for_terminal(cut(f"  {row['problem']}: {', '.join(row['checks'].values())}: {cause}", 500)))

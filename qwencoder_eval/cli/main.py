@@ -21,6 +21,7 @@ COMMANDS = {
     "show-prompt": "the exact prompt, before any GPU time is spent",
     "list": "benchmarks: version, rows, languages, data here or not",
     "data": "list, pull and verify benchmark data",
+    "runs": "list, show and prune runs",
     "sandbox": "build, list and test sandboxes",
     "doctor": "what this machine can do, and what is missing",
 }

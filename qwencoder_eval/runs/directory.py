@@ -7,6 +7,7 @@ scores the same completions anew) and provenance (recorded, never compared).
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import hashlib
@@ -14,6 +15,7 @@ import json
 import os
 import re
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from ..types import Completion, Outcome, Sample, Verdict
 from .journal import Journal
 
 FORMAT = 1
+PLAIN_EVIDENCE = 1000  # bytes of a row's evidence that are kept as they are
+MAX_EVIDENCE = 1 << 20  # bytes that a row's evidence may unfold to
 
 
 def digest(key: dict[str, Any]) -> str:
@@ -32,6 +36,25 @@ def digest(key: dict[str, Any]) -> str:
 def safe_name(text: str) -> str:
     """A model's name as one folder name: ``Qwen/Qwen2.5-Coder-7B`` becomes ``Qwen--Qwen2.5-Coder-7B``."""
     return re.sub(r"[^\w.+-]", "_", text.replace("/", "--")).lstrip(".") or "_"
+
+
+def packed(found: dict[str, str]) -> dict[str, Any]:
+    """The evidence of a verdict's row: as it is where it is short, else compressed."""
+    text = json.dumps(found).encode()
+    if len(text) <= PLAIN_EVIDENCE:
+        return {"evidence": found} if found else {}
+    return {"evidence_zlib": base64.b64encode(zlib.compress(text)).decode()}
+
+
+def evidence(row: dict[str, Any]) -> dict[str, str]:
+    """The evidence of a verdict's row, empty where there is none or it cannot be read."""
+    if "evidence_zlib" not in row:
+        return dict(row.get("evidence", {}))
+    try:
+        data = base64.b64decode(row["evidence_zlib"])
+        return dict(json.loads(zlib.decompressobj().decompress(data, MAX_EVIDENCE)))
+    except (ValueError, TypeError, zlib.error):
+        return {}
 
 
 class Run:
@@ -149,8 +172,7 @@ class Run:
         }
         if verdict.measures:
             row["measures"] = dict(verdict.measures)
-        if verdict.evidence:
-            row["evidence"] = dict(verdict.evidence)
+        row |= packed(dict(verdict.evidence))
         with self._mutex:
             self.verdicts.append(row)
             self.judged.add((verdict.problem, verdict.sample))
@@ -177,7 +199,7 @@ class Run:
             except (ValueError, KeyError, AttributeError) as error:
                 where = f"{self.verdicts.path}: {row['problem']}"
                 raise RunError(f"{where}: not a verdict ({error}); remove the row and run again") from None
-            yield Verdict(row["problem"], row["sample"], checks, row.get("measures", {}), row.get("evidence", {}))
+            yield Verdict(row["problem"], row["sample"], checks, row.get("measures", {}), evidence(row))
 
     def write(self, name: str, document: dict[str, Any]) -> None:
         """A whole JSON file, replaced at once."""

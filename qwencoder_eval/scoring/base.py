@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from ..types import Outcome, Problem, Program, Result
 from .recorded import Recorded
 
-EVIDENCE_CHARS = 400
+EVIDENCE_CHARS = 4000  # of one field; a run keeps what is long compressed
 
 
 class Runner(Protocol):
@@ -59,4 +59,9 @@ class Scorer(Protocol):
 def short(value: object) -> str:
     """Evidence, bounded."""
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= EVIDENCE_CHARS else text[: EVIDENCE_CHARS - 1] + "…"
+    return cut(text, EVIDENCE_CHARS)
+
+
+def cut(text: str, size: int) -> str:
+    """``text`` in at most ``size`` characters."""
+    return text if len(text) <= size else text[: size - 1] + "…"

@@ -190,23 +190,26 @@ class CallScorer:
                     outcome, evidence = failed(answer.value)
                     return outcome, {"input": short(inputs[call]), **evidence}
                 if answer.size:
-                    got, right = (
-                        f"an answer of {answer.size} bytes",
-                        exact and wanted.same_digest(answer.size, answer.digest),
-                    )
+                    got = f"an answer of {answer.size} bytes"
+                    right = exact and wanted.same_digest(answer.size, answer.digest)
                     if not right and not whole and answer.size <= too_long:
                         raise TooLongError(got)
                 else:
-                    got = line.removeprefix(VALUE).decode("utf-8", "replace")[:-1]
+                    got = shown(line)
                     right = wanted.recorded and compare.right(call, inputs[call], answer, wanted.encoded(read))
                 if not right:
-                    truth = json.dumps(wanted.encoded(read)) if wanted.recorded else f"{wanted.size} bytes"
+                    truth = f"a value of {wanted.size} bytes" if wanted.sized else shown(wanted.text)
                     return Outcome.WRONG, {"input": short(inputs[call]), "expected": short(truth), "got": short(got)}
             if next(lines, None) is not None or not result.answers.endswith(b"\n"):
                 raise ForgedError(f"more answers than the {len(expected)} calls")
         except ForgedError as error:
             return Outcome.WRONG, {"error": f"the program interfered with its answers: {error}"}
         return (Outcome.PASSED, {}) if ended else ending(result, "after the last call")
+
+
+def shown(line: bytes) -> str:
+    """The value of an answer line, as evidence."""
+    return line.removeprefix(VALUE).decode("utf-8", "replace")[:-1]
 
 
 def failed(failure: Failure) -> tuple[Outcome, dict[str, str]]:

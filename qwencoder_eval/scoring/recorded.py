@@ -26,9 +26,11 @@ from .values import decode_line
 
 # How a line starts that can hold nothing but floats: what else there is of a long line need not be parsed.
 LEADING_FLOAT = re.compile(
-    rb'\{"value": (\[|\{"\$": "tuple", "items": \[)(-?\d+(\.|e)|-?Infinity|NaN)|\{"value": \{"\$": "ndarray"'
+    rb'\{"value": (\[|\{"\$": "(tuple|list)", "items": \[)(-?\d+(\.|e)|-?Infinity|NaN|\{"\$": "(numpy|float)")'
+    rb'|\{"value": \{"\$": "ndarray"'
 )
-UNEQUAL = (b"NaN", b'"object"', b'"iterator"', b'"dict_values"')  # what is in values that are not equal to themselves
+# What is in values that are not equal to themselves; of arrays with several items Python does not say.
+UNEQUAL = (b"NaN", b'"object"', b'"iterator"', b'"dict_values"', b'"ndarray"')
 LOADED, VALUE, SIZED = b'{"loaded": true}\n', b'{"value": ', b'{"size": '
 
 

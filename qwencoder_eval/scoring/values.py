@@ -79,7 +79,9 @@ def decode_line(line: bytes) -> Answer:
             stage = str(answer.get("stage", "call"))
             return Answer(Failure(str(answer["error"])[:500], str(answer.get("type", "Error"))[:100], stage))
         if "size" in answer:
-            return Answer(None, size=int(answer["size"]), digest=str(answer["digest"])[:64])
+            if (size := int(answer["size"])) <= 0:
+                raise ValueError(size)
+            return Answer(None, size=size, digest=str(answer["digest"])[:64])
         if answer == {"loaded": True}:
             return Answer(None, loaded=True)
     except (
@@ -109,7 +111,7 @@ def encode(value: Any) -> Any:
             return {"$": "dict", "items": [[encode(key), encode(item)] for key, item in value.items()]}
         return {key: encode(item) for key, item in value.items()}
     if isinstance(value, (set, frozenset)):
-        return {"$": type(value).__name__, "items": [encode(item) for item in sorted(value, key=repr)]}
+        return {"$": type(value).__name__, "items": sorted(map(encode, value), key=json.dumps)}
     if isinstance(value, complex):
         return {"$": "complex", "of": [value.real, value.imag]}
     if type(value) in PLAIN:
@@ -173,7 +175,7 @@ SCALARS: dict[str, Decoder] = {
     "complex": lambda value: complex(*value["of"]),
     "bytes": lambda value: bytes.fromhex(value["hex"]),
     "bytearray": lambda value: bytearray.fromhex(value["hex"]),
-    "range": lambda value: range(*value["of"]),
+    "range": lambda value: range(*map(decode, value["of"])),
     "Decimal": lambda value: Decimal(value["text"]),
     "Fraction": lambda value: Fraction(*(int(part, 16) for part in value["of"])),
     "numpy": lambda value: _dtype(value["dtype"]).type(decode(value["value"])),

@@ -70,7 +70,7 @@ class Judge:
             return scorer.score(problem, code, self.references.known(problem), self.pool)
         key = self.key(problem, code)
         if (known := self.cache.get(key)) is not None:
-            with contextlib.suppress(ValueError, KeyError, AttributeError):
+            with contextlib.suppress(ValueError, KeyError, AttributeError, TypeError):
                 found = judgement(known, scorer.checks)
                 self.known += 1
                 return found
@@ -87,7 +87,7 @@ class Judge:
 
 
 def judgement(known: dict[str, Any], checks: Sequence[str]) -> Judgement:
-    """From the cache. Raises ValueError, KeyError or AttributeError where it is not one."""
+    """From the cache. Raises ValueError, KeyError, AttributeError or TypeError where it is not one."""
     outcomes = {check: Outcome(known["checks"][check]) for check in checks}
     return Judgement(outcomes, dict(known["measures"].items()), dict(known["evidence"].items()))
 

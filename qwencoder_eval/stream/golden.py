@@ -8,6 +8,7 @@ from ..benchmark import Benchmark, profile
 from ..errors import QcevalError
 from ..sandboxes.base import Backend
 from ..sandboxes.pool import Pool
+from ..scoring.base import cut
 from ..scoring.references import References
 from ..types import Completion, Sample
 from .evaluate import Judge
@@ -34,6 +35,6 @@ def failing(benchmark: Benchmark, backend: Backend) -> list[str]:
                 continue
             found = {check: outcome.value for check, outcome in judged.checks.items()}
             if found != dict(vector.expect):
-                evidence = "".join(f"; {name} {text}" for name, text in judged.evidence.items())
+                evidence = "".join(f"; {name} {cut(text, 200)}" for name, text in judged.evidence.items())
                 lines.append(f"golden[{number}]: expected {said(vector.expect)}, got {said(found)}{evidence}")
     return lines

@@ -22,7 +22,7 @@ from ..sandboxes.base import Backend
 from ..sandboxes.languages import language
 from ..sandboxes.pool import Pool, memory_for_each
 from ..sandboxes.verdicts import VerdictCache
-from ..scoring.base import short
+from ..scoring.base import cut
 from ..scoring.references import References
 from ..types import Problem, Sampling, Score
 from .evaluate import Judge, Lost, content_digest, evaluate
@@ -98,7 +98,7 @@ def run_benchmark(
         described = report(profile, model, backend, sampling, tally, total, len(problems), len(everything), path)
         if len(run.judged) < total:
             again = not all(isinstance(error, ReferenceFailsError) for error in lost.values())
-            reasons = {problem: short(str(error)) for problem, error in lost.items()}
+            reasons = {problem: cut(str(error), 400) for problem, error in lost.items()}
             described["missing"] = {"samples": total - len(run.judged), "problems": reasons, "try_again": again}
         else:
             described["scores"] = {

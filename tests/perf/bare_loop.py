@@ -114,7 +114,7 @@ def main() -> None:
             expected[key] = values
     programs = [
         (problems[sample.problem], made.scoring.extract(problems[sample.problem], sample.completion) or "")
-        for _, _, sample in ReplayModel(Path(samples))._rows()
+        for *_, sample in ReplayModel(Path(samples))._rows()
         if sample.problem in problems
     ]
     gc.collect()
