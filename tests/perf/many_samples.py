@@ -34,7 +34,7 @@ def mutation(code: str, kind: float, number: int) -> str:
     if kind < 0.2:
         return f"{code}\n# {number}\n"
     if kind < 0.6:
-        return code.replace("return ", f"return {number} and None or ", 1)
+        return code.replace("return ", f"return None if {number} >= 0 else ", 1)
     if kind < 0.75:
         return f"    raise ValueError({number})\n{code}"
     if kind < 0.9:
