@@ -146,7 +146,9 @@ class Program:
     calls: Calls | None = None
 
 
-Ending = Literal["exit", "signal", "compile_error", "cpu_limit", "wall_limit", "memory_limit", "answer_limit"]
+Ending = Literal[
+    "exit", "signal", "compile_error", "cpu_limit", "wall_limit", "memory_limit", "answer_limit", "stopped"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ class Result:
 
     ``answers`` are the raw lines of a program with calls: what the candidate process wrote, untrusted.
     ``over`` tells the first call (or -1: the whole program) that used more CPU time than its limit,
-    though it ended before the kill; None when all kept theirs.
+    though it ended before the kill; None when all kept theirs. ``stopped``: the host had seen enough.
     """
 
     ending: Ending

@@ -12,7 +12,8 @@ Standard library only. The same file serves every backend:
 Frame: 4 bytes length, big-endian, then the payload. A request is two frames of JSON: limits for the agent, then the
 program, which only the fork that becomes the program ever reads. An answer is a frame of JSON that gives the lengths
 of the three byte strings (stdout, stderr, answers) behind it; they lie in memory that forks do not inherit. So no
-program finds its neighbour's code or answers in the memory that it gets from the agent.
+program finds its neighbour's code or answers in the memory that it gets from the agent. While a program runs, the
+agent now and then shows the answers so far, and the host may say that they are enough.
 
 One program at a time. In ``setuid`` and ``nested`` mode the agent must be process 1 of its own process namespace:
 then ``kill(-1)`` reaches exactly what programs left behind, at once, and nothing else.
@@ -40,6 +41,7 @@ from watch import Clock, HostGoneError, Stream, Watch
 WORK = "/tmp/work"  # the directory a program starts in
 WRITABLE = ("/tmp", "/dev/shm", "/var/tmp")  # everything a program can write to
 FIRST_UID, UIDS = 61000, 1000  # a user of its own for each program, in turn: nothing per-user survives
+STOP = {"stop": True}  # what the host says where the answers so far decide
 ANSWERS, READY = 3, 4  # a program's descriptors beside the usual three; both close on exec
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x08000000, 0x10000000, 0x20000000
@@ -82,7 +84,8 @@ class Agent:
         status = 1
         try:
             while (limits := self.receive()) is not None:
-                self.answer(limits)
+                if limits != STOP:  # which may come when the program has just ended
+                    self.answer(limits)
             status = 0
         except HostGoneError:
             self.wipe()
@@ -91,6 +94,11 @@ class Agent:
             traceback.print_exc()
         finally:
             os._exit(status)
+
+    def hear(self) -> None:
+        """The host speaks while a program runs: it has seen enough, or it is gone."""
+        if self.receive() != STOP:
+            raise HostGoneError
 
     def answer(self, limits: dict[str, Any]) -> None:
         """One program, or one step of it: ``first`` makes the work directory, ``last`` wipes it."""
@@ -167,7 +175,12 @@ class Agent:
             if failure := os.read(ready, 2000):  # nothing comes from a child that got as far as the program
                 raise RuntimeError(f"cannot set up a program: {failure.decode('utf-8', 'replace')}")
             watch = Watch(self.clock, child, limits)
-            ending, status = watch.until_the_end(streams, self.host_in, self.polled_memory)
+            answers = streams["answers"]
+
+            def tell() -> None:
+                self.send({"so_far": answers.size}, answers)
+
+            ending, status = watch.until_the_end(streams, self.host_in, self.polled_memory, self.hear, tell)
         finally:
             self.kill(child)
             for read_end in (ready, *(pair[0] for pair in pipes.values())):

@@ -9,9 +9,11 @@ import resource
 import select
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 HARD = 1.2  # a program is killed at this multiple of its limit; between 1 and this its timeout is ambiguous
+TELL_S = 0.02  # when the host is first shown the answers so far
 TICK_S = 0.005  # how often streams and clocks are read
 AT_ONCE = 1 << 20  # bytes read of a stream in one tick; where there is more, the next tick is now
 CHUNK = 1 << 16  # bytes read at a time
@@ -139,17 +141,22 @@ class Watch:
         self.cpu_s: float = limits["cpu_s"]
         self.wall_s: float = limits["wall_s"]
         self.call_s: list[float] = limits["call_s"]
+        self.tells: bool = limits["tell"]  # whether the host wants to be shown answers
         self.answered = -1  # answers seen so far; the first line tells that the program was loaded
         self.over: int | None = None
         self.cpu = 0.0  # seconds used so far
         self.lap = 0.0  # of them, when the last answer was seen
 
-    def until_the_end(self, streams: dict[str, Stream], host: int, memory: int) -> tuple[str, int]:
+    def until_the_end(
+        self, streams: dict[str, Stream], host: int, memory: int, hear: Callable[[], None], tell: Callable[[], None]
+    ) -> tuple[str, int]:
         """How the program ended. ``memory``: resident bytes it may have, where no cgroup counts them; else 0.
 
-        Raises HostGoneError where ``host`` becomes readable.
+        Where ``host`` becomes readable, ``hear`` is called: it returns if the host has seen enough, and raises
+        HostGoneError else. ``tell`` shows the host the answers so far: at times that double, so that it costs little.
         """
         answers = streams["answers"]
+        told, next_tell = 0, self.started + TELL_S
         try:
             fcntl.fcntl(answers.fd, F_SETPIPE_SZ, AT_ONCE)
         except OSError:
@@ -163,7 +170,8 @@ class Watch:
             while True:
                 ready = {fd for fd, _ in poller.poll(0 if more else TICK_S * 1000)}
                 if host in ready:
-                    raise HostGoneError
+                    hear()
+                    return "stopped", signal.SIGKILL
                 self.cpu = max(self.cpu, self.clock.cpu(self.child) - self.before)
                 taken = [self.take(stream, stream is answers) for stream in streams.values()]
                 more = any(taken)
@@ -171,6 +179,9 @@ class Watch:
                     return self.ended(answers)
                 if ending := self.limit_reached(answers, memory):
                     return ending, signal.SIGKILL
+                if self.tells and self.answered > told and (now := time.monotonic()) > next_tell:
+                    told, next_tell = self.answered, now + (now - self.started)
+                    tell()
         finally:
             os.close(pidfd)
 

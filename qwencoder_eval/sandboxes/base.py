@@ -10,7 +10,7 @@ import json
 import struct
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -18,6 +18,8 @@ from ..errors import SandboxError
 from ..types import Program, Result
 from .languages import Language
 
+Decided = Callable[[bytes | bytearray], bool]  # of the answers so far: whether the rest does not matter
+STOP = b'{"stop": true}'
 START_S = 30.0  # a sandbox that has not said hello by then is broken
 ANSWER_MARGIN_S = 20.0  # what the agent may need beyond a program's wall-clock limit: killing, wiping, sending
 
@@ -73,21 +75,28 @@ class Sandbox(ABC):
         self.channel = None
         self.close()
 
-    def run(self, program: Program) -> Result:
-        """Run a program to its end. Raises SandboxError where the sandbox failed, not the program."""
+    def run(self, program: Program, decided: Decided | None = None) -> Result:
+        """Run a program to its end, or until ``decided`` says of its answers so far that the rest does not matter.
+
+        Raises SandboxError where the sandbox failed, not the program.
+        """
         compile_first = self.language.compile if not program.calls else None
         if compile_first:
             built = self._step(program, compile_first, first=True, last=False)
             if (built.ending, built.status) != ("exit", 0):
                 self._step(program, ("true",), first=False, last=True)  # wipes
                 return replace(built, ending="compile_error") if built.ending in ("exit", "signal") else built
-        return self._step(program, (*self.language.run, *program.args), first=not compile_first, last=True)
+        argv = (*self.language.run, *program.args)
+        return self._step(program, argv, first=not compile_first, last=True, decided=decided)
 
-    def _step(self, program: Program, argv: Sequence[str], first: bool, last: bool) -> Result:
+    def _step(
+        self, program: Program, argv: Sequence[str], first: bool, last: bool, decided: Decided | None = None
+    ) -> Result:
         if self.channel is None:
             raise SandboxError(f"{self.backend}: the sandbox is not running")
         self.programs += 1
-        limits, calls = self.limits(program, first, last), program.calls
+        calls = program.calls
+        limits = {**self.limits(program), "first": first, "last": last, "tell": decided is not None}
         asked = {
             "files": dict(program.files) if first else {},
             "main": self.language.file,
@@ -105,7 +114,11 @@ class Sandbox(ABC):
         try:
             bodies = [json.dumps(part).encode() for part in (limits, asked)]
             self.channel.send(b"".join(struct.pack(">I", len(body)) + body for body in bodies))
-            header = json.loads(self._frame(deadline))
+            while "so_far" in (header := json.loads(self._frame(deadline))):
+                answers = self.channel.receive(header["so_far"], deadline)
+                if decided is not None and decided(answers):
+                    self.channel.send(struct.pack(">I", len(STOP)) + STOP)
+                    decided = None
             sizes = header.pop("lengths")
             stdout, stderr, answers = (self.channel.receive(size, deadline) for size in sizes)
             self.clean = header.pop("clean")
@@ -117,12 +130,10 @@ class Sandbox(ABC):
             self.stop()
             raise SandboxError(f"{self.backend}: the agent answered nonsense ({error})") from None
 
-    def limits(self, program: Program, first: bool, last: bool) -> dict[str, Any]:
+    def limits(self, program: Program) -> dict[str, Any]:
         """What the agent itself gets to know of a program."""
         language, limits, calls = self.language, program.limits, program.calls
         return {
-            "first": first,
-            "last": last,
             "cpu_s": limits.cpu_s,
             "wall_s": limits.wall_s,
             "call_s": list(calls.cpu_s) if calls else [],

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from ..errors import SandboxError
 from ..types import Program, Result
-from .base import Backend, Sandbox
+from .base import Backend, Decided, Sandbox
 from .languages import language
 
 ATTEMPTS = 3  # sandboxes that may die under a program before that is reported
@@ -53,15 +53,15 @@ class Pool:
         for sandbox in idle:
             self._discard(sandbox)
 
-    def run(self, program: Program) -> Result:
-        """Raises SandboxError where several fresh sandboxes could not do it."""
+    def run(self, program: Program, decided: Decided | None = None) -> Result:
+        """Raises SandboxError where several fresh sandboxes could not do it. ``decided``: see ``Sandbox.run``."""
         with self._counted(alone=False):
-            return self._attempt(program)
+            return self._attempt(program, decided)
 
-    def run_alone(self, program: Program) -> Result:
+    def run_alone(self, program: Program, decided: Decided | None = None) -> Result:
         """Wait until no other program runs, and let none start meanwhile."""
         with self._counted(alone=True):
-            return self._attempt(program)
+            return self._attempt(program, decided)
 
     @contextmanager
     def _counted(self, alone: bool) -> Iterator[None]:
@@ -77,13 +77,13 @@ class Pool:
                 self._waiting_alone -= alone
                 self._changed.notify_all()
 
-    def _attempt(self, program: Program) -> Result:
+    def _attempt(self, program: Program, decided: Decided | None) -> Result:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with self._sandbox(program.language) as sandbox:
                     with self._changed:
                         self.programs += 1
-                    return sandbox.run(program)
+                    return sandbox.run(program, decided)
             except SandboxError:
                 if attempt == ATTEMPTS or self._closed:
                     raise

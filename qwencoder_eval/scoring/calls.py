@@ -138,7 +138,8 @@ class CallScorer:
         program = Program("python", {"main.py": code}, limits=suite.limits, calls=suite.calls)
         whole = alone = False
         while True:
-            result = runner.run_alone(program) if alone else runner.run(program)
+            run = runner.run_alone if alone else runner.run
+            result = run(program, lambda answers: self.is_decided(problem, inputs, suite, answers))
             try:
                 judged = self.judge(problem, inputs, suite, result, whole)
             except TooLongError:
@@ -149,6 +150,17 @@ class CallScorer:
             if judged[0] is not Outcome.TIMEOUT or not result.ambiguous or alone:
                 return judged
             alone = True
+
+    def is_decided(self, problem: Problem, inputs: Sequence[Any], suite: Suite, answers: bytes | bytearray) -> bool:
+        """Whether a program that answered this so far has failed, whatever it answers from here on."""
+        whole_lines = answers[: answers.rfind(b"\n") + 1]
+        if suite.expected.answers.startswith(whole_lines):
+            return False
+        so_far = Result("stopped", 0, 0.0, 0.0, answers=whole_lines, over=-1)
+        try:
+            return self.judge(problem, inputs, suite, so_far, whole=False)[0] is not Outcome.TIMEOUT
+        except TooLongError:
+            return False
 
     def judge(
         self, problem: Problem, inputs: Sequence[Any], suite: Suite, result: Result, whole: bool = True
