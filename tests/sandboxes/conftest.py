@@ -73,7 +73,12 @@ class OrdinaryBackend(NamespacesBackend):
             patch.setattr(namespaces, "interpreter", lambda: Path("/usr/bin/python3").resolve())
             sandbox = OrdinarySandbox(language, memory_bytes, rootless=True)
             plan = sandbox.plan()
-        sandbox.plan = lambda: plan  # type: ignore[method-assign]
+
+        def with_its_seed() -> dict[str, object]:
+            environment = dict(plan["env"])  # type: ignore[call-overload]
+            return {**plan, "env": {**environment, "PYTHONHASHSEED": str(sandbox.hash_seed)}}
+
+        sandbox.plan = with_its_seed  # type: ignore[method-assign]
         return sandbox
 
 
