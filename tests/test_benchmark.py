@@ -155,9 +155,10 @@ def test_the_key_of_a_scoring_names_extraction_and_rule() -> None:
     others = [
         Scoring(sanitized_program, scorer),
         Scoring(as_program, replace(scorer, generation="0.2.1")),
-        Scoring(as_program, replace(scorer, min_limit_s=1.0)),
-        Scoring(as_program, replace(scorer, factor=5.0)),
-        Scoring(as_program, replace(scorer, version=2)),
+        Scoring(as_program, replace(scorer, oracles="mbpp")),
+        Scoring(as_program, replace(scorer, min_limit_s=scorer.min_limit_s + 1)),
+        Scoring(as_program, replace(scorer, factor=scorer.factor + 1)),
+        Scoring(as_program, replace(scorer, version=scorer.version + 1)),
         Scoring(as_program, CallScorer({"small": "others"})),
     ]
     keys = [json.dumps(other.key(), sort_keys=True) for other in others]
@@ -223,7 +224,7 @@ def test_every_golden_vector_is_a_row_of_its_benchmark(name: str) -> None:
         problem = benchmark.problem(dict(vector.row))
         assert set(vector.expect) == set(chosen.scoring.scorer.checks)
         assert set(vector.expect.values()) <= set(Outcome)
-        assert isinstance(chosen.asking.prompt(problem), Continue | Chat)
+        assert isinstance(chosen.prompt(problem), Continue | Chat)
         assert benchmark.problem(dict(vector.row)) == problem, "a pure function of the row"
         assert set(benchmark.decontaminate) & set(vector.row)
 

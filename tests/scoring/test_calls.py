@@ -1,101 +1,44 @@
-"""EvalPlus's comparison, held against what EvalPlus's own code said; and outcomes from what programs answered."""
+"""Outcomes from what programs answered, and how often and how they are asked."""
 
 from __future__ import annotations
 
-import collections
-import gzip
 import json
-import sys
-from decimal import Decimal
-from fractions import Fraction
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import calls
-import numpy
 import pytest
-from evalplus_verdicts import PAIRS, ROOTS, SEQUENCES
+from suites import (
+    GENERATIONS,
+    LOADED,
+    Answering,
+    FakeRunner,
+    answers_of,
+    ended,
+    problem,
+    recorded,
+    reference,
+    suite_of,
+    verdict,
+)
 
 from qwencoder_eval.errors import DatasetError, ReferenceFailsError
-from qwencoder_eval.scoring.base import Recorded
-from qwencoder_eval.scoring.calls import CallScorer, Expected, expected_answers
+from qwencoder_eval.scoring.base import EVIDENCE_CHARS
+from qwencoder_eval.scoring.calls import ANSWER_ROOM, LONGER, LONGER_BYTES, WHOLE, CallScorer
+from qwencoder_eval.scoring.oracles import Generation
+from qwencoder_eval.scoring.recorded import Recorded
 from qwencoder_eval.scoring.values import Answer
-from qwencoder_eval.types import Outcome, Problem, Program, Result
+from qwencoder_eval.types import Calls, Outcome, Problem, Result
 
-GENERATIONS = ["0.3", "0.2.1"]
-NAMES = {
-    "numpy": numpy, "collections": collections, "Decimal": Decimal, "Fraction": Fraction,
-    "NAN": float("nan"), "INF": float("inf"),
-}  # fmt: skip
-
-
-def value_of(expression: str) -> Any:
-    return eval(expression, {**NAMES, "NAN": float("nan")})
-
-
-def line_of(value: Any) -> bytes:
-    return json.dumps({"value": calls.encode(value)}).encode() + b"\n"
-
-
-def recorded(folder: Path, values: list[Any]) -> Recorded:
-    path = folder / "reference.gz"
-    timed = [json.dumps({"value": calls.encode(value), "cpu_s": 0.25}).encode() for value in values]
-    path.write_bytes(gzip.compress(b"\n".join([b'{"loaded": true}', *timed, b""])))
-    return Recorded(path)
-
-
-def problem(function: str, inputs: list[Any], atol: float) -> Problem:
-    return Problem("p/0", {}, {"entry_point": function, "atol": atol, "inputs": inputs}, reference="")
-
-
-def verdict(
-    folder: Path, outputs: list[Any], expected: list[Any], atol: float = 0, generation: str = "0.3",
-    function: str = "f", inputs: list[Any] | None = None, **result: Any,
-) -> tuple[Outcome, dict[str, str]]:  # fmt: skip
-    given = inputs if inputs is not None else [[i] for i in range(len(expected))]
-    scorer = CallScorer({"s": "inputs"}, generation=generation)  # type: ignore[arg-type]
-    asked = problem(function, given, atol)
-    (known,) = scorer.learn(asked, [recorded(folder, expected)])
-    answers = result.pop("answers", b'{"loaded": true}\n' + b"".join(map(line_of, outputs)))
-    seen = Result(**{"ending": "exit", "status": 0, "cpu_s": 0.1, "wall_s": 0.1, "answers": answers, **result})
-    return scorer.judge(asked, given, known, seen)
-
-
-@pytest.mark.parametrize("generation", GENERATIONS)
-@pytest.mark.parametrize(("output", "expected", "atol", "today", "then"), PAIRS)
-def test_pairs(
-    output: str, expected: str, atol: float, today: bool, then: bool, generation: str, tmp_path: Path
-) -> None:
-    outcome, _ = verdict(tmp_path, [value_of(output)], [value_of(expected)], atol, generation)
-    assert (outcome is Outcome.PASSED) is (today if generation == "0.3" else then)
-    assert outcome in (Outcome.PASSED, Outcome.WRONG)
-
-
-@pytest.mark.parametrize("generation", GENERATIONS)
-@pytest.mark.parametrize(("outputs", "expected", "atol", "today", "then"), SEQUENCES)
-def test_a_tolerance_stays_on(
-    outputs: list[str], expected: list[str], atol: float, today: bool, then: bool, generation: str, tmp_path: Path
-) -> None:
-    outcome, _ = verdict(tmp_path, [*map(value_of, outputs)], [*map(value_of, expected)], atol, generation)
-    assert (outcome is Outcome.PASSED) is (today if generation == "0.3" else then)
-
-
-@pytest.mark.parametrize("generation", GENERATIONS)
-@pytest.mark.parametrize(("xs", "output", "root", "today", "then"), ROOTS)
-def test_roots(xs: list[int], output: str, root: str, today: bool, then: bool, generation: str, tmp_path: Path) -> None:
-    outcome, _ = verdict(
-        tmp_path, [value_of(output)], [value_of(root)], 1e-4, generation, function="find_zero", inputs=[[xs]]
-    )
-    assert (outcome is Outcome.PASSED) is (today if generation == "0.3" else then)
+MEGABYTE = Calls.WHOLE_BYTES
+SCORER = CallScorer({"s": "inputs"})
 
 
 def test_the_first_failure_decides(tmp_path: Path) -> None:
     outcome, evidence = verdict(tmp_path, [1, 5, 7], [1, 2, 3])
     assert outcome is Outcome.WRONG
     assert (evidence["input"], evidence["expected"], evidence["got"]) == ("[1]", "2", "5")
-
-
-LOADED = b'{"loaded": true}\n'
 
 
 @pytest.mark.parametrize(
@@ -126,120 +69,92 @@ LOADED = b'{"loaded": true}\n'
         (b'{"value": true}\n{"value": 1}\n{"value": 2}\n', {}, "wrong"),
         (b"\xff\xfe garbage\n", {}, "wrong"),
         (LOADED + b"passed\n", {}, "wrong"),
+        (LOADED + b'{"value": 1}\n{"value": 2}\n', {"over": 0}, "timeout"),
+        (LOADED + b'{"value": 1}\n{"value": 2}\n', {"ending": "wall_limit", "status": 9}, "timeout"),
+        (LOADED + b'{"value": 1}\n{"value": 2}\n', {"ending": "answer_limit", "status": 9}, "runtime_error"),
+        (LOADED + b'{"value": 1}\n', {"ending": "answer_limit", "status": 9}, "runtime_error"),
+        (LOADED + b'{"value": 1}\n{"size": 0, "digest": ""}\n', {}, "wrong"),
+        (LOADED + b'{"value": 1}\n{"size": 12, "digest": "ab"}\n', {}, "wrong"),
         (LOADED + b'{"value": 1}\n{"value": 2}\n', {}, "passed"),
+        (LOADED + b'{"value": 1}\n{"value": 2.0}\n', {}, "passed"),
     ],
 )
 def test_outcomes(answers: bytes, result: dict[str, Any], outcome: str, tmp_path: Path) -> None:
     found, evidence = verdict(tmp_path, [], [1, 2], answers=answers, **result)
     assert found == outcome
     assert bool(evidence) is (outcome != "passed")
-    assert all(len(text) <= 401 for text in evidence.values())
+    assert all(len(text) <= EVIDENCE_CHARS for text in evidence.values())
+
+
+def test_an_expected_none_is_not_met_by_a_digest_of_nothing(tmp_path: Path) -> None:
+    assert verdict(tmp_path, [], [None], answers=LOADED + b'{"size": 0, "digest": ""}\n')[0] is Outcome.WRONG
+
+
+def test_a_suite_without_calls_passes_where_the_program_loads(tmp_path: Path) -> None:
+    assert verdict(tmp_path, [], [])[0] is Outcome.PASSED
+    assert verdict(tmp_path, [], [], answers=b'{"stage": "load", "error": "E"}\n')[0] is Outcome.RUNTIME_ERROR
+
+
+@pytest.mark.parametrize("answers", [LOADED + b'{"value": 1}\n' * 2, LOADED + b'{"value": [1]}\n' * 2])
+def test_equal_bytes_count_only_where_the_program_ended_well(answers: bytes, tmp_path: Path) -> None:
+    for changes, outcome in (
+        ({}, Outcome.PASSED),
+        ({"status": 1}, Outcome.RUNTIME_ERROR),
+        ({"over": 1}, Outcome.TIMEOUT),
+        ({"ending": "signal", "status": 9}, Outcome.RUNTIME_ERROR),
+        ({"ending": "memory_limit", "status": 9}, Outcome.OUT_OF_MEMORY),
+    ):
+        value = json.loads(answers.splitlines()[1])["value"]
+        assert verdict(tmp_path, [], [value, value], answers=answers, **changes)[0] is outcome
 
 
 def test_a_hostile_answer_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     huge = b'{"value": {"$": "set", "items": [' + b"1," * 200_000 + b"1]}}\n"
     monkeypatch.setattr(
         "qwencoder_eval.scoring.calls.decode_line",
-        lambda line: pytest.fail("decoded") if len(line) > 99 else LOADED_ANSWER,
+        lambda line: pytest.fail("decoded") if len(line) > 99 else Answer(None, loaded=True),
     )
     outcome, evidence = verdict(tmp_path, [], [1], answers=LOADED + huge)
     assert outcome is Outcome.WRONG
-    assert "bytes" in evidence["got"]
+    assert evidence["got"] == f"an answer of {len(huge) - 1} bytes"
 
 
-LOADED_ANSWER = Answer(None, loaded=True)
+def test_a_program_is_decided_once_an_answer_is_wrong_or_missing(tmp_path: Path) -> None:
+    known, inputs = suite_of(tmp_path, [1, 2.0, [3]]), [[0], [1], [2]]
+
+    def decided(answers: bytes) -> bool:
+        return SCORER.is_decided(problem("f", inputs, 0), inputs, known, answers)
+
+    for right in (answers_of([1, 2.0, [3]]), answers_of([1.0, 2, [3.0000001]])):
+        assert not any(decided(right[:length]) for length in range(len(right) + 1))
+    for wrong in (answers_of([1, 5]), LOADED + b'{"error": "E"}\n', b'{"stage": "load", "error": "E"}\n', b"x\n"):
+        assert [decided(wrong[:length]) for length in (0, 1, len(wrong) - 1, len(wrong))] == [False, False, False, True]
+    assert not decided(LOADED + b'{"size": 20, "digest": "ab"}\n')
 
 
-def test_long_answers_are_compared_by_digest_and_read_again_when_they_differ(tmp_path: Path) -> None:
-    long = list(range(50_000))
-    assert verdict(tmp_path, [long], [long])[0] is Outcome.PASSED
-    assert verdict(tmp_path, [[float(n) for n in long]], [long])[0] is Outcome.PASSED
-    assert verdict(tmp_path, [[*long[:-1], -1]], [long])[0] is Outcome.WRONG
-    (kept,) = expected_answers([[0]], recorded(tmp_path, [long]))
-    assert kept.short_line is None
-    assert kept.encoded(kept.source.forward()) == long
-
-
-def test_many_long_answers_that_are_equal_but_look_otherwise_cost_one_reading(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    long = [[*range(20_000), n] for n in range(8)]
-    source = recorded(tmp_path, long)
-    expected, readings, honest = expected_answers([[n] for n in range(8)], source), [], Recorded.lines
-
-    def counted(self: Recorded) -> Any:
-        readings.append(self)
-        return honest(self)
-
-    monkeypatch.setattr(Recorded, "lines", counted)
-    floats = LOADED + b"".join(line_of([float(item) for item in value]) for value in long)
-    seen = Result("exit", 0, 0.1, 0.1, answers=floats)
-    inputs = [[n] for n in range(8)]
-    outcome, _ = CallScorer({"s": "inputs"}).judge(problem("f", inputs, 0), inputs, expected, seen)
-    assert outcome is Outcome.PASSED
-    assert len(readings) == 1
-
-
-def encoded_of_short_ones(expected: Expected, read: Any) -> Any:
-    assert expected.short_line is not None, "a long line was read again"
-    return json.loads(expected.short_line)["value"]
-
-
-LONG: dict[str, tuple[Any, bool]] = {
-    "floats": ([0.5] * 20_000, True),
-    "a tuple of floats": ((1e300,) * 20_000, True),
-    "an array": (numpy.array([0.5] * 20_000), True),
-    "an array of whole numbers": (numpy.arange(20_000), False),
-    "an int first": ([1] + [0.5] * 20_000, False),
-    "an int last": ([0.5] * 20_000 + [1], False),
-    "text": ("0.5 " * 20_000, False),
-    "a set": ({n / 2 for n in range(20_000)}, False),
-}
-
-
-@pytest.mark.parametrize("name", LONG)
-def test_a_long_value_switches_the_tolerance_on_as_a_short_one(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And is not read again to know: many long answers before a wrong one would cost as many readings."""
-    value, floats = LONG[name]
-    folder = tmp_path / "r"
-    folder.mkdir()
-    source = recorded(folder, [value, [1, 2]])
-    (long, short) = expected_answers([[0], [1]], source)
-    assert long.floats is floats
-    monkeypatch.setattr(Expected, "encoded", encoded_of_short_ones)
-    scorer = CallScorer({"s": "inputs"})
-    answers = LOADED + line_of(value) + line_of([1, 2.0000001])
-    seen = Result("exit", 0, 0.1, 0.1, answers=answers)
-    outcome, _ = scorer.judge(problem("f", [[0], [1]], 0), [[0], [1]], [long, short], seen)
-    assert (outcome is Outcome.PASSED) is floats
-
-
-def test_expected_lines_are_those_of_an_untimed_program(tmp_path: Path) -> None:
-    values: list[Any] = [1, "ä\n", [1.5, None], {"a": (1, 2)}, {3, 1}, float("inf")]
-    for value, known in zip(values, expected_answers([[]] * 6, recorded(tmp_path, values)), strict=True):
-        assert known.same_line(line_of(value)[:-1])
-        assert known.cpu_s == 0.25
-        assert known.plain
-
-
-def test_nan_and_objects_are_never_equal_by_their_line(tmp_path: Path) -> None:
-    for value in (float("nan"), [object()]):
-        assert not Expected.of(line_of(value)[:-2] + b', "cpu_s": 0.1}\n', recorded(tmp_path, []), 0).plain
-        assert verdict(tmp_path, [value], [value])[0] is Outcome.WRONG
+# ---------------------------------------------------------------- references
 
 
 def test_a_reference_that_fails_cannot_be_scored_against(tmp_path: Path) -> None:
-    path = tmp_path / "r.gz"
-    path.write_bytes(gzip.compress(LOADED + b'{"error": "ValueError: no", "type": "ValueError"}\n'))
-    with pytest.raises(ReferenceFailsError, match=r"^the reference solution fails here on \[7\] \(ValueError: no\)$"):
-        expected_answers([[7]], Recorded(path))
-    path.write_bytes(gzip.compress(b'{"stage": "load", "error": "NameError: f"}\n'))
+    kept = reference(tmp_path / "r.gz", 1)
+    kept.keep(LOADED + b'{"error": "ValueError: no", "type": "ValueError"}\n')
+    with pytest.raises(ReferenceFailsError, match=r"^the reference solution fails here \(call 1: ValueError: no\)$"):
+        SCORER.learn(problem("f", [[7]], 0), [kept])
+    kept.keep(b'{"stage": "load", "error": "NameError: f"}\n')
     with pytest.raises(ReferenceFailsError, match=r"^the reference solution fails here \(NameError: f\)$"):
-        expected_answers([[7]], Recorded(path))
-    with pytest.raises(ReferenceFailsError, match="answers 1 of 2 calls"):
-        expected_answers([[0], [1]], recorded(tmp_path, [1]))
+        SCORER.learn(problem("f", [[7]], 0), [kept])
+    kept.keep(LOADED)
+    with pytest.raises(ReferenceFailsError, match="0 of 1 calls are answered"):
+        SCORER.learn(problem("f", [[7]], 0), [kept])
+
+
+def test_a_reference_is_asked_for_everything_at_once() -> None:
+    inputs = [[(1, 2)], [{3}]]
+    (program,) = SCORER.reference_programs(problem("f", inputs, 0))
+    assert program.calls
+    assert json.loads(program.calls.inputs, object_hook=calls.decode) == inputs
+    assert (program.calls.function, program.calls.whole_bytes, program.calls.timed) == ("f", WHOLE, True)
+    assert list(program.calls.cpu_s) == [60.0, 60.0]
 
 
 @pytest.mark.parametrize(
@@ -259,24 +174,7 @@ def test_tests_that_the_scorer_cannot_read_are_refused(tests: dict[str, Any], sa
         CallScorer({"s": "inputs"}).reference_programs(Problem("p/0", {}, tests, reference=""))
 
 
-class FakeRunner:
-    """Answers from a list, and remembers how it was asked."""
-
-    def __init__(self, *results: Result) -> None:
-        self.results, self.asked = list(results), list[tuple[str, Program]]()
-
-    def run(self, program: Program) -> Result:
-        self.asked.append(("run", program))
-        return self.results.pop(0)
-
-    def run_alone(self, program: Program) -> Result:
-        self.asked.append(("alone", program))
-        return self.results.pop(0)
-
-
-def answered(*values: Any, **changes: Any) -> Result:
-    answers = LOADED + b"".join(map(line_of, values))
-    return Result(**{"ending": "exit", "status": 0, "cpu_s": 0.0, "wall_s": 0.0, "answers": answers, **changes})
+# ---------------------------------------------------------------- runs
 
 
 def score(folder: Path, runner: FakeRunner) -> dict[str, str]:
@@ -285,7 +183,13 @@ def score(folder: Path, runner: FakeRunner) -> dict[str, str]:
     asked = Problem("p/0", {}, tests, reference="")
     (folder / "b").mkdir(exist_ok=True)
     known = scorer.learn(asked, [recorded(folder / "b", [1]), recorded(folder, [2, 3])])
-    return {check: outcome.value for check, outcome in scorer.score(asked, "code", known, runner).checks.items()}
+    judgement = scorer.score(asked, "code", known, runner)
+    assert bool(judgement.evidence) is (set(judgement.checks.values()) != {Outcome.PASSED})
+    return {check: outcome.value for check, outcome in judgement.checks.items()}
+
+
+def answered(*values: Any, **changes: Any) -> Result:
+    return ended(answers_of(values), **changes)
 
 
 def test_plus_counts_only_where_base_passed(tmp_path: Path) -> None:
@@ -319,4 +223,198 @@ def test_limits_come_from_the_reference(tmp_path: Path) -> None:
     assert list(base.calls.cpu_s) == [1.0]  # four times the reference's quarter of a second
     assert list(plus.calls.cpu_s) == [1.0, 1.0]
     assert (base.limits.cpu_s, plus.limits.cpu_s) == (2.0, 3.0)  # their sum and one second
-    assert sys.getsizeof(base) < 1000
+    assert (base.calls.whole_bytes, base.calls.timed) == (MEGABYTE, False)
+    assert base.limits.answer_bytes == 2 * len(answers_of([1])) + ANSWER_ROOM
+
+
+def test_writing_a_value_down_costs_a_program_nothing(tmp_path: Path) -> None:
+    kept = reference(tmp_path / "r.gz", 2)
+    kept.keep(LOADED + b'{"value": 1, "cpu_s": [0.5, 10.0]}\n{"value": 2, "cpu_s": [0.125, 0.0]}\n')
+    (known,) = SCORER.learn(problem("f", [], 0), [kept])
+    assert list(known.calls.cpu_s) == [2.0 + 20.0, 1.0]
+    assert known.limits.cpu_s == 23.0 + 20.0 + 1.0
+
+
+# ---------------------------------------------------------------- answers too long to travel
+
+LONG = list(range(200_000))
+FLOATS = [float(item) for item in LONG]
+NOT_A_NUMBER = [0.5] * 250_000 + [float("nan")]
+
+
+def run(
+    folder: Path, runner: FakeRunner | Answering, *expected: Any, generation: Generation = "0.3", atol: float = 0,
+    whole_bytes: int = WHOLE,
+) -> tuple[Outcome, dict[str, str]]:  # fmt: skip
+    scorer = CallScorer({"s": "inputs"}, generation)
+    inputs = [[call] for call in range(len(expected))]
+    asked = problem("f", inputs, atol)
+    known = scorer.learn(asked, [recorded(folder, expected, whole_bytes)])
+    judgement = scorer.score(asked, "", known, runner)
+    return judgement.checks["s"], dict(judgement.evidence)
+
+
+def digests(*values: Any) -> Result:
+    return ended(answers_of(values, 100))
+
+
+def whole(*values: Any, **changes: Any) -> Result:
+    return ended(answers_of(values, WHOLE), **changes)
+
+
+def test_long_answers_are_compared_by_digest_and_read_again_when_they_differ(tmp_path: Path) -> None:
+    for values, outcome, runs in (
+        (LONG, Outcome.PASSED, 1),
+        (FLOATS, Outcome.PASSED, 2),
+        ([*LONG[:-1], -1], Outcome.WRONG, 2),
+        (LONG[:-1], Outcome.WRONG, 2),
+        (tuple(LONG), Outcome.WRONG, 2),
+        ([1], Outcome.WRONG, 1),
+        (None, Outcome.WRONG, 1),
+    ):
+        runner = Answering([1, values, 2])
+        assert run(tmp_path, runner, 1, LONG, 2)[0] is outcome
+        assert runner.runs == runs
+
+
+def test_the_second_run_sends_whole_values_and_has_room_for_them(tmp_path: Path) -> None:
+    runner = FakeRunner(ended(answers_of([FLOATS])), whole(FLOATS))
+    assert run(tmp_path, runner, LONG)[0] is Outcome.PASSED
+    assert runner.whole_bytes == [("run", MEGABYTE), ("run", WHOLE)]
+    first, second = (program for _, program in runner.asked)
+    assert first.limits.answer_bytes < 2 * MEGABYTE + ANSWER_ROOM
+    assert second.limits.answer_bytes == 2 * len(calls.line_of(LONG, WHOLE)) + ANSWER_ROOM
+    assert (second.limits.cpu_s, second.files) == (first.limits.cpu_s, first.files)
+    assert first.calls
+    assert second.calls
+    assert (second.calls.cpu_s, second.calls.inputs) == (first.calls.cpu_s, first.calls.inputs)
+
+
+def test_a_wrong_answer_where_a_long_one_is_due_is_shown_in_short(tmp_path: Path) -> None:
+    for wrong, got in (([7], "[7]"), ([*LONG[:-1], -1], "[0, 1, 2, ")):
+        outcome, evidence = run(tmp_path, Answering([LONG, wrong, 1]), LONG, LONG, 1)
+        assert (outcome, evidence["input"]) == (Outcome.WRONG, "[1]")
+        assert evidence["expected"] == f"a value of {len(calls.line_of(LONG, WHOLE))} bytes"
+        assert evidence["got"].startswith(got)
+        assert len(evidence["got"]) <= EVIDENCE_CHARS
+
+
+def test_an_expected_value_that_is_short_may_be_met_by_a_long_one(tmp_path: Path) -> None:
+    expected = [1] * 400_000
+    assert suite_of(tmp_path, [expected]).expected.lines[0].sized
+    expected = [1] * 300_000
+    assert suite_of(tmp_path, [expected]).expected.lines[0].sized is None
+    runner = Answering([[1.0] * 300_000])
+    assert run(tmp_path, runner, expected)[0] is Outcome.PASSED
+    assert runner.runs == 2
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_an_equal_digest_of_something_unequal_to_itself_decides_nothing(generation: Generation, tmp_path: Path) -> None:
+    runner = Answering([NOT_A_NUMBER])
+    outcome, _ = run(tmp_path, runner, NOT_A_NUMBER, generation=generation)
+    assert outcome is (Outcome.WRONG if generation == "0.3" else Outcome.PASSED)
+    assert runner.runs == 2
+
+
+def test_digests_in_the_second_run_too_are_wrong_and_not_asked_about_again(tmp_path: Path) -> None:
+    runner = FakeRunner(digests(FLOATS), digests(FLOATS))
+    assert run(tmp_path, runner, LONG)[0] is Outcome.WRONG
+    assert runner.results == []
+
+
+def test_the_right_digest_in_the_second_run_is_right(tmp_path: Path) -> None:
+    """Another call may have been the reason for it."""
+    runner = FakeRunner(
+        digests(LONG, FLOATS), ended(digests(LONG).answers + answers_of([FLOATS], WHOLE)[len(LOADED) :])
+    )
+    assert run(tmp_path, runner, LONG, LONG)[0] is Outcome.PASSED
+    assert runner.results == []
+
+
+def test_an_answer_that_is_far_too_long_is_wrong_at_once(tmp_path: Path) -> None:
+    size = len(calls.line_of([1], WHOLE))
+    limit = LONGER * size + LONGER_BYTES
+    for said, runs in ((1 << 60, 1), (limit + 1, 1), (limit, 2), (-5, 1)):
+        forged = ended(LOADED + json.dumps({"size": said, "digest": "ab"}).encode() + b"\n")
+        runner = FakeRunner(forged, forged)
+        assert run(tmp_path, runner, [1])[0] is Outcome.WRONG
+        assert len(runner.asked) == runs
+
+
+def test_an_honest_answer_that_is_far_too_long_is_wrong_at_once(tmp_path: Path) -> None:
+    runner = Answering([LONG])
+    outcome, evidence = run(tmp_path, runner, [1])
+    assert (outcome, runner.runs) == (Outcome.WRONG, 1)
+    assert evidence["got"] == f"an answer of {len(calls.line_of(LONG, WHOLE))} bytes"
+
+
+def test_a_second_run_that_is_late_is_tried_alone_once(tmp_path: Path) -> None:
+    late = ended(LOADED, ending="wall_limit", status=9)
+    runner = FakeRunner(digests(FLOATS), late, whole(FLOATS))
+    assert run(tmp_path, runner, LONG)[0] is Outcome.PASSED
+    assert runner.whole_bytes == [("run", MEGABYTE), ("run", WHOLE), ("alone", WHOLE)]
+    runner = FakeRunner(digests(FLOATS), late, late)
+    assert run(tmp_path, runner, LONG)[0] is Outcome.TIMEOUT
+    assert runner.results == []
+
+
+def test_a_late_first_run_stays_alone(tmp_path: Path) -> None:
+    late = ended(LOADED, ending="wall_limit", status=9)
+    runner = FakeRunner(late, digests(FLOATS), whole(FLOATS))
+    assert run(tmp_path, runner, LONG)[0] is Outcome.PASSED
+    assert runner.whole_bytes == [("run", MEGABYTE), ("alone", MEGABYTE), ("alone", WHOLE)]
+    runner = FakeRunner(late, digests(FLOATS), late)
+    assert run(tmp_path, runner, LONG)[0] is Outcome.TIMEOUT
+    assert runner.results == []
+
+
+@pytest.mark.parametrize("second", ["late", "digests", "late digests", "over"])
+@pytest.mark.parametrize("first", ["late", "digests", "late digests", "over"])
+def test_no_program_is_asked_more_than_four_times(first: str, second: str, tmp_path: Path) -> None:
+    hostile = {
+        "late": ended(LOADED, ending="wall_limit", status=9),
+        "digests": digests(FLOATS),
+        "late digests": ended(digests(FLOATS).answers, ending="wall_limit", status=9),
+        "over": ended(digests(FLOATS).answers, over=0),
+    }
+    runner = FakeRunner(hostile[first], hostile[second], *[hostile["late digests"], hostile["over"]] * 2)
+    assert run(tmp_path, runner, LONG)[0] in (Outcome.WRONG, Outcome.TIMEOUT)
+    assert len(runner.asked) <= 4
+
+
+def test_of_a_value_too_long_for_the_reference_only_the_digest_counts(tmp_path: Path) -> None:
+    huge = list(range(1000))
+    assert run(tmp_path, FakeRunner(digests(huge)), huge, whole_bytes=100)[0] is Outcome.PASSED
+    runner = FakeRunner(digests(huge[1:]), digests(huge[1:]))
+    outcome, evidence = run(tmp_path, runner, huge, whole_bytes=100)
+    assert (outcome, runner.results) == (Outcome.WRONG, [])
+    assert evidence["expected"] == f"a value of {len(calls.line_of(huge, WHOLE))} bytes"
+    assert run(tmp_path, FakeRunner(whole([float(item) for item in huge])), huge, whole_bytes=100)[0] is Outcome.WRONG
+
+
+def test_many_long_answers_that_are_equal_but_look_otherwise_cost_one_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Calls, "WHOLE_BYTES", 1000)
+    long = [[*range(2_000), n] for n in range(8)]
+    known, readings, honest = suite_of(tmp_path, long), [], Recorded._long_lines
+
+    def counted(self: Recorded) -> Iterator[bytes]:
+        readings.append(self)
+        return honest(self)
+
+    monkeypatch.setattr(Recorded, "_long_lines", counted)
+    floats = whole(*([float(item) for item in value] for value in long))
+    inputs = [[n] for n in range(8)]
+    outcome, _ = SCORER.judge(problem("f", inputs, 0), inputs, known, floats)
+    assert outcome is Outcome.PASSED
+    assert len(readings) == 1
+    assert SCORER.judge(problem("f", inputs, 0), inputs, known, digests(*long), whole=False)[0] is Outcome.PASSED
+    assert len(readings) == 1
+
+
+def test_evidence_names_the_suite(tmp_path: Path) -> None:
+    outcome, evidence = run(tmp_path, FakeRunner(whole(2)), 1)
+    assert outcome is Outcome.WRONG
+    assert evidence == {"input": "[0]", "expected": "1", "got": "2", "check": "s"}
