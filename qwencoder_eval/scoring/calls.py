@@ -5,6 +5,7 @@ The candidate answers values from its sandbox; the comparison happens here (see 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from typing import Any
 
 from ..errors import DatasetError, ReferenceFailsError
 from ..types import Calls, Limits, Outcome, Problem, Program, Result
-from .base import Judgement, Runner, short
+from .base import EVIDENCE_CHARS, Judgement, Runner, short
 from .comparison import Comparison
 from .oracles import ORACLES, Generation
 from .recorded import VALUE, Expected, Recorded, answer_lines
@@ -220,7 +221,10 @@ class CallScorer:
 
 
 def shown(line: bytes) -> str:
-    """The value of an answer line, as evidence."""
+    """The value of an answer line, as evidence: as Python writes it, or a long one as it came."""
+    if len(line) <= EVIDENCE_CHARS:
+        with contextlib.suppress(Exception):  # integers of many digits have no text, arrays may want numpy's help
+            return repr(decode_line(line).value)
     return line.removeprefix(VALUE).decode("utf-8", "replace")[:-1]
 
 

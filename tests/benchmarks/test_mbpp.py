@@ -85,7 +85,7 @@ def test_profile_of_today_on_the_same_file(sandbox: str, recorded: Path, shared_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sandbox", [DOCKER], indirect=True)
+@pytest.mark.parametrize("sandbox", [NAMESPACES], indirect=True)
 def test_every_reference_passes(sandbox: str, shared_data: Path, tmp_path: Path) -> None:
     report = qceval("check", "--bench", "mbpp", "--sandbox", sandbox)
     assert report["exceptions"] == []
@@ -94,7 +94,7 @@ def test_every_reference_passes(sandbox: str, shared_data: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sandbox", [NAMESPACES], indirect=True)
+@pytest.mark.parametrize("sandbox", [DOCKER], indirect=True)
 def test_every_reference_passes_but_for_luck(sandbox: str, shared_data: Path, tmp_path: Path) -> None:
     report = qceval("check", "--bench", "mbpp", "--profile", "qwen", "--sandbox", sandbox, status=1)
     assert {row["problem"] for row in report["exceptions"]} == LUCK
