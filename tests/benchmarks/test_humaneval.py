@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,56 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from qwencoder_eval.sandboxes.choose import backend as make
+from replaying import published, qceval, score
 
 BACKENDS = [
     pytest.param("docker", marks=pytest.mark.docker),
     pytest.param("namespaces", marks=pytest.mark.namespaces),
 ]
-Verdicts = dict[str, tuple[bool, bool]]
-
-
-def qceval(*arguments: str) -> dict[str, Any]:
-    ran = subprocess.run(
-        [sys.executable, "-m", "qwencoder_eval", *arguments, "--json"], capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    document: dict[str, Any] = json.loads(ran.stdout)
-    return document
-
-
-@pytest.fixture
-def sandbox(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    if reason := make(name).why_not():
-        pytest.skip(f"{name}: {reason}")
-    return name
-
-
-def published(recorded: Path) -> Verdicts:
-    folder = recorded / "qwen2.5-coder-1.5b-base" / "evalplus" / "humaneval"
-    results = json.loads((folder / "generated_eval_results.json").read_text())["eval"]
-    found = {}
-    for task, (result,) in results.items():
-        base = result["base_status"] == "pass"
-        found[task] = (base, base and result["plus_status"] == "pass")
-    return found
-
-
-def score(recorded: Path, sandbox: str, profile: str, out: Path) -> tuple[dict[str, Any], Verdicts]:
-    samples = recorded / "qwen2.5-coder-1.5b-base" / "evalplus" / "humaneval" / "generated.jsonl"
-    report = qceval(
-        "score", "--bench", "humaneval", "--profile", profile, "--samples", str(samples), "--sandbox", sandbox,
-        "--out", str(out),
-    )  # fmt: skip
-    rows = [json.loads(line) for line in (Path(report["run"]) / "verdicts.jsonl").read_text().splitlines()]
-    verdicts = {
-        row["problem"]: (row["checks"]["humaneval"] == "passed", row["checks"]["humaneval+"] == "passed")
-        for row in rows
-    }
-    assert len(rows) == 164
-    return report, verdicts
 
 
 def passed(report: dict[str, Any], name: str) -> tuple[int, float]:
@@ -85,8 +40,8 @@ def busy_cores() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize("sandbox", BACKENDS, indirect=True)
 def test_published_verdicts(sandbox: str, recorded: Path, shared_data: Path, tmp_path: Path) -> None:
-    report, verdicts = score(recorded, sandbox, "qwen", tmp_path)
-    assert verdicts == published(recorded)
+    report, verdicts = score(recorded, "humaneval", sandbox, "qwen", tmp_path)
+    assert verdicts == published(recorded, "humaneval")
     assert passed(report, "humaneval") == (72, 72 / 164)
     assert passed(report, "humaneval+") == (60, 60 / 164)
     assert report["dataset"]["version"] == "v0.1.9"
@@ -98,16 +53,16 @@ def test_published_verdicts_while_the_machine_is_busy(
     sandbox: str, recorded: Path, shared_data: Path, tmp_path: Path
 ) -> None:
     with busy_cores():
-        _, verdicts = score(recorded, sandbox, "qwen", tmp_path)
-    assert verdicts == published(recorded)
+        _, verdicts = score(recorded, "humaneval", sandbox, "qwen", tmp_path)
+    assert verdicts == published(recorded, "humaneval")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sandbox", BACKENDS, indirect=True)
 def test_profile_of_today_on_the_same_file(sandbox: str, recorded: Path, shared_data: Path, tmp_path: Path) -> None:
     """evalplus.evaluate 0.3.1 with data v0.1.10 gives the published verdicts on this file (run beside it once)."""
-    report, verdicts = score(recorded, sandbox, "evalplus", tmp_path)
-    assert verdicts == published(recorded)
+    report, verdicts = score(recorded, "humaneval", sandbox, "evalplus", tmp_path)
+    assert verdicts == published(recorded, "humaneval")
     assert report["dataset"]["version"] == "v0.1.10"
 
 

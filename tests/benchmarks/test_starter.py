@@ -10,7 +10,7 @@ from qwencoder_eval.registry import discover
 from qwencoder_eval.sandboxes.choose import choose
 from qwencoder_eval.sandboxes.pool import Pool
 from qwencoder_eval.scoring.references import References
-from qwencoder_eval.stream.evaluate import judge
+from qwencoder_eval.stream.evaluate import Judge
 from qwencoder_eval.types import Completion, Outcome, Sample
 
 
@@ -29,7 +29,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Outcome
         for problem, row in zip(problems, rows, strict=True):
             answers = [str(problem.reference), *row["wrong"]]
             samples = [Sample(problem.id, number, Completion(text)) for number, text in enumerate(answers)]
-            judged = [judge(problem, sample, chosen.scoring, references, pool) for sample in samples]
+            judge = Judge(chosen.scoring, references, pool, None, {})
+            judged = [judge.judge(problem, sample) for sample in samples]
             found[problem.id] = [judgement.checks["starter"] for judgement in judged]
     return found
 
