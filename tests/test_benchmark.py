@@ -250,3 +250,42 @@ def test_humanevals_problems(shared_data: Path, monkeypatch: pytest.MonkeyPatch,
     assert asked.text == first.stub.strip() + "\n"
     assert first.reference
     assert "test" not in first.fields
+
+
+# ---------------------------------------------------------------- rows that are asked, shown, or of other versions
+
+
+class Versions(Benchmark):
+    name, version, reference = "versions", "1", "original"
+    file = Path(__file__)
+    asking = {
+        "new": Asking(
+            Rows(version="2", inline=tuple({"id": n} for n in range(6))),
+            lambda problem, shots: Continue(" ".join([*(shot.id for shot in shots), problem.id])),
+            select=lambda row: row["id"] >= 2,
+            shots=lambda row: row["id"] < 2,
+        ),
+        "old": Asking(
+            Rows(version="1", inline=tuple({"id": n} for n in range(4, 9))), lambda problem: Continue(problem.id)
+        ),
+        "gone": Asking(Rows(version="0", file="nowhere.jsonl", sha256="0" * 64), lambda problem: Continue("")),
+    }
+    scoring = {"s": Scoring(as_program, CallScorer({"versions": "inputs"}))}
+    profiles = {"new": ("new", "s"), "old": ("old", "s"), "gone": ("gone", "s")}
+
+    def problem(self, row: dict[str, Any]) -> Problem:
+        return Problem(str(row["id"]), row, {})
+
+
+def test_rows_are_asked_or_shown() -> None:
+    chosen = profile(Versions(), "new")
+    problems = chosen.problems()
+    assert [problem.id for problem in problems] == ["2", "3", "4", "5"]
+    assert chosen.prompt(problems[0]) == Continue("0 1 2")
+    old = profile(Versions(), "old")
+    assert old.prompt(old.problems()[0]) == Continue("4")
+
+
+def test_ids_of_other_versions_are_those_that_are_here() -> None:
+    assert profile(Versions(), "new").other_versions() == {"4", "5", "6", "7", "8"}
+    assert profile(Versions(), "old").other_versions() == {"2", "3", "4", "5"}

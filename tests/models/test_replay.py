@@ -325,3 +325,52 @@ def test_qwens_recorded_outputs(recorded: Path) -> None:
     n, samples = replayed(path, names)
     assert n == 1
     assert sorted(sample.problem for sample in samples) == sorted(names)
+
+
+# ---------------------------------------------------------------- other versions of the dataset
+
+
+def test_tasks_of_another_version_are_left_out_and_counted(file: Path) -> None:
+    rows = [{"task_id": name, "completion": name} for name in ("a", "old", "b", "older")]
+    file.write_bytes(jsonl(*rows, *rows))
+    model, asked = ReplayModel(file), list[int]()
+
+    def other_versions() -> set[str]:
+        asked.append(1)
+        return {"a", "old", "older"}
+
+    assert model.scan(problems("a", "b"), other_versions) == 2
+    assert model.left_out == {"old", "older"}
+    assert asked == [1]
+    requests = [Request(p, Continue(""), Sampling(n=2), (0, 1)) for p in problems("a", "b")]
+    assert [(sample.problem, sample.number) for sample in model.generate(requests)] == [
+        ("a", 0), ("a", 1), ("b", 0), ("b", 1),
+    ]  # fmt: skip
+
+
+def test_tasks_of_no_version_are_still_refused(file: Path) -> None:
+    file.write_bytes(jsonl({"task_id": "a", "completion": ""}, {"task_id": "b/typo", "completion": ""}))
+    with pytest.raises(InputError, match="'b/typo' is not in the benchmark"):
+        ReplayModel(file).scan(problems("a"), lambda: {"old"})
+
+
+def test_samples_come_in_the_order_that_is_asked_for(file: Path) -> None:
+    file.write_bytes(jsonl(*({"task_id": name, "completion": name} for name in "abcd")))
+    model = ReplayModel(file)
+    model.scan(problems(*"abcd"))
+    requests = [Request(p, Continue(""), Sampling(), (0,)) for p in problems(*"cadb")]
+    assert [sample.problem for sample in model.generate(requests)] == list("cadb")
+    packed = file.with_name("my-model.jsonl.gz")
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    model = ReplayModel(packed)
+    model.scan(problems(*"abcd"))
+    assert sorted(sample.problem for sample in model.generate(requests)) == list("abcd")
+
+
+def test_a_file_that_changes_meanwhile_is_refused(file: Path) -> None:
+    file.write_bytes(jsonl(*({"task_id": name, "completion": name} for name in "ab")))
+    model = ReplayModel(file)
+    model.scan(problems(*"ab"))
+    file.write_bytes(b"\n" * 200)
+    with pytest.raises(InputError, match="changed while it was read; run again"):
+        list(model.generate([Request(p, Continue(""), Sampling(), (0,)) for p in problems("b")]))
