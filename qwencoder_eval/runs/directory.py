@@ -208,6 +208,8 @@ class Run:
             partial.write_text(json.dumps(document, indent=1) + "\n")
             partial.replace(self.path / name)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink()
             raise InfrastructureError(
                 f"{partial}: cannot be written ({error.strerror}); make room and run again"
             ) from None

@@ -7,12 +7,15 @@ can be used (an ordinary user without delegation), the agent counts in /proc ins
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import time
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+LEAVING_S = 10.0  # what killed processes may take to leave their group
 _serial = count()
 
 
@@ -28,9 +31,11 @@ class Cgroup:
         return [str(folder / "cgroup.procs") for folder in self.folders]
 
     def remove(self) -> None:
+        """Never raises. The last processes of a killed sandbox may still be on their way out: wait for them."""
+        deadline = time.monotonic() + LEAVING_S
         for folder in self.folders:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            while _busy(folder) and time.monotonic() < deadline:
+                time.sleep(0.005)
 
 
 def create(memory_bytes: int, processes: int, root: Path = ROOT) -> Cgroup | None:
@@ -93,6 +98,15 @@ def _own_folder(root: Path, controller: str) -> Path:
         if controller in names.split(",") and (root / path.lstrip("/")).is_dir():
             return root / path.lstrip("/")
     return root
+
+
+def _busy(folder: Path) -> bool:
+    """Remove a group; whether it is still there because of a process in it."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        return error.errno == errno.EBUSY
+    return False
 
 
 def _remove_stale(parent: Path) -> None:

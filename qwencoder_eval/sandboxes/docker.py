@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ..errors import InfrastructureError, SandboxError
@@ -26,6 +27,20 @@ CAPABILITIES = ["SETUID", "SETGID", "KILL", "CHOWN", "DAC_OVERRIDE"]
 # System V IPC and message queues outlive processes; nothing of it may pass to a neighbour.
 NO_IPC = {"kernel.shmmni": "0", "kernel.msgmni": "0", "kernel.sem": "0 0 0 0", "fs.mqueue.queues_max": "0"}
 STDOUT, STDERR = 1, 2
+INSTEAD = "start the engine or use --sandbox namespaces"
+
+
+def reason(error: Exception) -> str:
+    """What the engine or its client says, as one line."""
+    return " ".join(str(getattr(error, "explanation", None) or error).split())[:300]
+
+
+def here() -> str:
+    """This machine since it was started, and this process namespace: where a process id means what it meant."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
 
 
 class AttachChannel:
@@ -106,8 +121,7 @@ class DockerSandbox(Sandbox):
             self.attached = AttachChannel(self.container.attach_socket(params=params))
             self.container.start()
         except (DockerException, RequestException, OSError) as error:
-            reason = " ".join(str(getattr(error, "explanation", None) or error).split())[:300]
-            raise SandboxError(f"docker: cannot start a container ({reason})") from None
+            raise SandboxError(f"docker: cannot start a container ({reason(error)})") from None
         return self.attached
 
     def flags(self) -> dict[str, Any]:
@@ -116,10 +130,11 @@ class DockerSandbox(Sandbox):
         disk = f"size={self.language.disk_bytes},nr_inodes={self.language.disk_files}"
         return {
             "environment": {"PYTHONHASHSEED": str(self.hash_seed)},
-            "labels": {"qceval": str(os.getpid())},
+            "labels": {"qceval": str(os.getpid()), "qceval.machine": here()},
             "stdin_open": True,  # with attach: the agent's input ends when the harness does
             "auto_remove": True,
             "init": False,
+            "stop_signal": "SIGKILL",  # the agent has nothing to say goodbye to: an engine that stops need not wait
             "runtime": self.runtime,
             "network_mode": "none",
             "ipc_mode": "private",
@@ -177,18 +192,36 @@ class DockerBackend:
                     return f"no Docker engine answers at {host} ({error.strerror})"
         try:
             self.client.ping()
+            _ = self._swept
         except Exception as error:
             return f"no Docker engine answers ({str(error).splitlines()[0][:120]})"
         return None
 
+    @cached_property
+    def _swept(self) -> bool:
+        """Remove what a harness left that was killed between making a container and starting it: it has no agent."""
+        filters = {"label": f"qceval.machine={here()}", "status": ["created", "exited", "dead"]}
+        for found in self.client.api.containers(all=True, filters=filters) if here() else []:
+            if not Path(f"/proc/{found['Labels']['qceval']}").exists():
+                with contextlib.suppress(Exception):  # another harness was first
+                    self.client.api.remove_container(found["Id"], force=True)
+        return True
+
     def image(self, language: Language) -> Any:
-        return images.build(self.client, language.image, lambda text: print(text, file=sys.stderr, flush=True))
+        """Raises InfrastructureError where it cannot be built, or the engine goes away meanwhile."""
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        try:
+            return images.build(self.client, language.image, lambda text: print(text, file=sys.stderr, flush=True))
+        except (DockerException, RequestException) as error:
+            raise InfrastructureError(f"docker: the engine does not answer ({reason(error)}); {INSTEAD}") from None
 
     def identity(self, language: Language) -> dict[str, str]:
         image = self.image(language)
         return {"backend": "docker", "image": image.id, "runtime": self.runtime or "runc"}
 
     def sandbox(self, language: Language, memory_bytes: int) -> Sandbox:
-        if reason := self.why_not():
-            raise InfrastructureError(f"docker: {reason}; start the engine or use --sandbox namespaces")
+        if why_not := self.why_not():
+            raise InfrastructureError(f"docker: {why_not}; {INSTEAD}")
         return DockerSandbox(language, memory_bytes, self.client, self.image(language), self.runtime)

@@ -8,6 +8,7 @@ always, and the values are a file of their own that is rarely opened.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
@@ -144,6 +145,8 @@ class Recorded:
                 file.write(json.dumps(header).encode() + b"\n" + kept)
             partial.replace(self.path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink()
             raise InfrastructureError(f"{self.path}: cannot be written ({error.strerror}); set QCEVAL_CACHE") from None
 
 

@@ -19,7 +19,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..benchmark import Profile, Scoring
-from ..errors import InfrastructureError
+from ..errors import InfrastructureError, ReferenceFailsError, SandboxError
 from ..models.base import Model, Request
 from ..runs.directory import Run
 from ..sandboxes.pool import Pool
@@ -134,7 +134,7 @@ def evaluate(
     def place(sample: Sample) -> None:
         try:
             found = judge.judge(by_id[sample.problem], sample)
-        except InfrastructureError as error:
+        except (SandboxError, ReferenceFailsError) as error:  # of this sample; others concern all, and end the run
             if not stopped.is_set():
                 lost[sample.problem] = error
             return

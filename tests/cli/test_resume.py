@@ -8,12 +8,31 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from watching import (
+    EACH,
+    STEPS,
+    Processes,
+    agents,
+    alive,
+    assert_part_of,
+    assert_same,
+    containers,
+    family,
+    four_samples,
+    groups,
+    lines_in,
+    rows_in,
+    stands,
+)
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -23,84 +42,20 @@ Refused = Callable[..., str]
 Rows = Callable[[Path], list[dict[str, Any]]]
 Samples = Callable[..., Path]
 Starter = list[dict[str, Any]]
-Processes = set[tuple[int, str]]  # process id, and when it was started
+Moment = float | str
 
 INTERRUPTED = "qceval: interrupted; the same command continues where this one stopped"
-EACH = 4  # samples of each problem
 SLOWER = "    sum(range(20_000))\n"  # some work in each call, so that there is a middle to be killed in
-
-
-def stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the name: state, parent, ...; empty where the process is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def family(root: int) -> Processes:
-    """All descendants of a process, and all members of control groups with its id in their name."""
-    parents, found = {}, set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        pid = int(folder.name)
-        if fields := stat(pid):
-            parents[pid] = (int(fields[1]), fields[19])
-            with contextlib.suppress(OSError):
-                if re.search(rf"/qceval-{root}-\d", (folder / "cgroup").read_text()):
-                    found.add((pid, fields[19]))
-    wanted, more = {root}, True
-    while more:
-        added = {pid for pid, (parent, _) in parents.items() if parent in wanted} - wanted
-        wanted |= added
-        more = bool(added)
-    return found | {(pid, parents[pid][1]) for pid in wanted - {root}}
-
-
-def alive(processes: Processes) -> Processes:
-    """Those that still run; what is dead and only waits to be noticed by its parent does not."""
-    return {
-        (pid, begun) for pid, begun in processes if (fields := stat(pid)) and fields[19] == begun and fields[0] != "Z"
-    }
-
-
-def containers(pid: int) -> list[str]:
-    ran = subprocess.run(
-        ["docker", "ps", "--all", "--quiet", "--filter", f"label=qceval={pid}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return ran.stdout.split()
-
-
-def agents(processes: Processes) -> int:
-    count = 0
-    for pid, _ in processes:
-        with contextlib.suppress(OSError):
-            count += b"agent.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return count
-
-
-def lines_in(folder: Path, name: str) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in folder.rglob(name))
 
 
 @pytest.fixture
 def file(starter: Starter, samples: Samples) -> Path:
     """Four samples of each starter problem: two right ones, two wrong ones."""
-    rows = []
-    for row in starter:
-        for text in (row["canonical_solution"], row["wrong"][0], row["canonical_solution"], row["wrong"][1]):
-            rows.append({"task_id": row["task_id"], "completion": SLOWER + text})
-    return samples(rows)
+    return samples(four_samples(starter, SLOWER))
 
 
 def keys(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
     return sorted((row["problem"], row["sample"]) for row in rows)
-
-
-def outcomes(rows: list[dict[str, Any]]) -> dict[tuple[str, int], str]:
-    return {(row["problem"], row["sample"]): json.dumps(row["checks"]) for row in rows}
 
 
 def assert_whole(report: dict[str, Any], starter: Starter, rows_of: Rows) -> None:
@@ -139,6 +94,7 @@ def test_an_interrupt_is_one_line_and_no_loss(
     assert out == ""
     assert err.strip() == INTERRUPTED
     poll(lambda: not alive(members), "the end of its sandboxes")
+    assert not groups([process.pid])
     before = rows_of(next(results.rglob("verdicts.jsonl")))
     assert 5 <= len(before) < 96
     report = document(*command, "--workers", 2)
@@ -153,7 +109,7 @@ def test_an_interrupt_while_references_run(
     env["QCEVAL_CACHE"] = str(tmp_path / "cache")
     forever = "    while True:\n        pass\n"
     process = start("run", "--bench", "tiny", "--plugins", plugin(solutions=(forever,) * 3), "--sandbox", sandbox)
-    poll(lambda: agents(alive(family(process.pid))) > 0, "a sandbox")
+    poll(lambda: agents(alive(family(process.pid))), "a sandbox")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=45)  # the references' own limit is 60 s and more
     assert process.returncode == 130
@@ -161,68 +117,160 @@ def test_an_interrupt_while_references_run(
 
 
 def kill_at(
-    start: Start, poll: Poll, command: tuple[object, ...], reached: Callable[[], bool], what: str
-) -> tuple[int, Processes]:
-    """Start, wait for a moment, kill with no chance to clean up. Returns the process id and its last children."""
+    start: Start, poll: Poll, env: dict[str, str], command: tuple[object, ...], moment: Moment
+) -> tuple[int, Processes | None]:
+    """Start, wait for a moment, kill with no chance to clean up: the process id and the last children.
+
+    A moment is a number of seconds or a step of ``STEPS``. None for the children: it was through before.
+    """
+    env["QCEVAL_TEST_STOP_AT"] = moment if isinstance(moment, str) else ""
     process = start(*command)
-    poll(lambda: process.poll() is not None or reached(), what)
-    if process.poll() is not None:  # it was through before its moment was seen
+    if isinstance(moment, str):
+        poll(lambda: process.poll() is not None or stands(process.pid), moment)
+    else:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=moment)
+    if process.poll() is not None:
         assert process.returncode == 0, process.communicate()
-        return process.pid, set()
+        return process.pid, None
     process.send_signal(signal.SIGSTOP)  # so that the list of its children is whole
-    poll(lambda: stat(process.pid)[0] == "T", "it stands still")
+    poll(lambda: stands(process.pid), "it stands still")
     members = family(process.pid)
     process.kill()
     process.wait()
     return process.pid, members
 
 
+def phase(results: Path, cache: Path) -> str:
+    """How far a run has come that was killed."""
+    if not any(results.rglob("run.json")):
+        return "start-up"
+    if len([*cache.glob("references/*/*.gz")]) < 24:
+        return "references"
+    done = lines_in(results, "verdicts.jsonl")
+    return "first programs" if done == 0 else "mid-run" if done < 24 * EACH else "scores"
+
+
+def moments_of(steps: list[str], lasted: float, kills: int) -> list[Moment]:
+    """Half of them are steps, no kind twice; the rest is luck. In fours they follow each other, the last one first."""
+    luck = random.Random(2411)
+    kinds = sorted(set(steps))
+    first = [step for step in kinds if re.search(r"rename|Popen|POST .*(create|attach|start)", step)]
+    others = [step for step in kinds if step not in first]
+    chosen = [*first, *luck.sample(others, len(others))][: kills // 2]
+    timed: list[tuple[float, Moment]] = []
+    for step in chosen:
+        timed.append((lasted * steps.index(step) / len(steps), f"{step}:{luck.randint(1, steps.count(step))}"))
+    for delay in (luck.uniform(0, lasted) for _ in range(kills - len(chosen))):
+        timed.append((delay, delay))
+    luck.shuffle(timed)
+    ordered = [sorted(timed[at : at + 4], reverse=True) for at in range(0, kills, 4)]
+    return [moment for four in ordered for _, moment in four]
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backend", "kills"),
+    [
+        pytest.param("namespaces", 34, marks=pytest.mark.namespaces),
+        pytest.param("docker", 16, marks=pytest.mark.docker),
+    ],
+)
 def test_killed_at_many_moments(
+    request: pytest.FixtureRequest,
     start: Start,
     qceval: Cli,
     document: Document,
     poll: Poll,
-    starter: Starter,
-    rows_of: Rows,
-    sandbox: str,
+    env: dict[str, str],
     file: Path,
     tmp_path: Path,
+    backend: str,
+    kills: int,
 ) -> None:
+    """Killed and continued in the same folder; a run that gets through is compared, and a new one begun."""
+    kind = request.getfixturevalue(backend)
+    command = ("score", "--bench", "starter", "--samples", file, "--sandbox", kind, "--workers", 2, "--no-cache")
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "sitecustomize.py").write_text(STEPS)
+    env["PYTHONPATH"] += f":{tmp_path / 'steps'}"
+    env["QCEVAL_TEST_BELOW"] = str(tmp_path)
+    laps = [tmp_path / str(lap) for lap in range(2 * kills)]  # a folder each, for results and cache
+    for lap in laps:
+        lap.mkdir()
+    seen = tmp_path / "seen"
+    began = time.monotonic()
+    env |= {"QCEVAL_TEST_SEEN": str(seen), "QCEVAL_CACHE": str(laps[0] / "cache")}
+    undisturbed = document(*command, "--out", laps[0] / "results")
+    del env["QCEVAL_TEST_SEEN"]
+    moments = moments_of(seen.read_text().splitlines(), time.monotonic() - began, kills)
+    assert len(rows_in(Path(undisturbed["run"]), "verdicts.jsonl")) == 24 * EACH
+
+    phases: Counter[str] = Counter()
+    pids: list[int] = []
+    for lap in laps[1:]:
+        out, cache = lap / "results", lap / "cache"
+        env["QCEVAL_CACHE"] = str(cache)
+        while moments:
+            pid, members = kill_at(start, poll, env, (*command, "--out", out), moments[-1])
+            pids.append(pid)
+            if members is None:
+                if isinstance(moments[-1], float):
+                    moments[-1] *= 0.7  # this run was faster
+                break
+            moments.pop()
+            phases[phase(out, cache)] += 1
+            poll(lambda left=members: not alive(left), "the end of its sandboxes")  # type: ignore[misc]
+            poll(lambda parent=pid: not alive(family(parent)), "the end of its control groups")  # type: ignore[misc]
+            if kind == "docker":
+                poll(lambda: not containers(pids, running=True), "the end of its containers")
+            assert_part_of(out, undisturbed)
+        env["QCEVAL_TEST_STOP_AT"] = ""
+        assert_same(document(*command, "--out", out), undisturbed)
+        assert not groups(pids)
+        if kind == "docker":
+            poll(lambda: not containers(pids), "the end of all containers")
+        if not moments:
+            break
+    print(f"{kind}: {sum(phases.values())} kills in {lap.name} runs: {dict(phases)}")
+    assert not moments, "no kill strikes any more"
+    assert {"start-up", "references", "scores"} <= set(phases)
+    assert "complete; nothing is run again" in qceval(*command, "--out", out).stderr
+
+
+@pytest.mark.slow
+def test_killed_while_the_verdict_cache_is_written(
+    start: Start,
+    document: Document,
+    poll: Poll,
+    env: dict[str, str],
+    starter: Starter,
+    samples: Samples,
+    sandbox: str,
+    tmp_path: Path,
+) -> None:
+    """What a killed run left in the cache serves the next one, which is right."""
+    rows = [row for number in range(3) for row in four_samples(starter, f"    sum(range(60_000 + {number}))\n")]
+    file = samples(rows)
     command = ("score", "--bench", "starter", "--samples", file, "--sandbox", sandbox, "--workers", 2)
-    undisturbed = document(*command, "--out", tmp_path / "undisturbed")
-    assert_whole(undisturbed, starter, rows_of)
-
-    results, seen_agents = tmp_path / "results", 0
-    moments = [0, *sorted(random.Random(2411).sample(range(1, 90), 8))]
-    for moment in moments:
-
-        def reached(wanted: int = moment) -> bool:
-            if wanted == 0:
-                return any(results.rglob("run.json"))
-            return lines_in(results, "verdicts.jsonl") >= wanted
-
-        pid, members = kill_at(start, poll, command, reached, f"verdict {moment}")
-        seen_agents += agents(members)
-        poll(lambda left=members: not alive(left), "the end of its sandboxes")  # type: ignore[misc]
-        poll(lambda parent=pid: not alive(family(parent)), "the end of its control groups")  # type: ignore[misc]
-        for name in ("completions.jsonl", "verdicts.jsonl"):
-            for path in results.rglob(name):
-                rows = rows_of(path)
-                assert len(set(keys(rows))) == len(rows), f"{name} has a sample twice after {moment}"
-    assert seen_agents > 0 or sandbox != "namespaces", "no kill met a sandbox"
-
-    report = document(*command)
-    assert_whole(report, starter, rows_of)
-    assert report["scores"] == undisturbed["scores"]
-    assert report["outcomes"] == undisturbed["outcomes"]
-    for name in ("completions.jsonl", "verdicts.jsonl"):
-        ours, theirs = (rows_of(Path(run["run"]) / name) for run in (report, undisturbed))
-        if name == "verdicts.jsonl":
-            assert outcomes(ours) == outcomes(theirs)
-        else:
-            assert sorted(map(json.dumps, ours)) == sorted(map(json.dumps, theirs))
-    assert "complete; nothing is run again" in qceval(*command).stderr
+    undisturbed = document(*command, "--no-cache", "--out", tmp_path / "undisturbed")
+    env["QCEVAL_CACHE"] = str(tmp_path / "cache")
+    log = tmp_path / "cache" / "verdicts.sqlite-wal"
+    size = lambda: log.stat().st_size if log.exists() else 0  # noqa: E731
+    for number, wanted in enumerate([1, 1, 20_000, 1, 40_000]):
+        out = tmp_path / f"results {number % 2}"
+        process = start(*command, "--out", out)
+        poll(lambda: process.poll() is not None or size() >= wanted, "a write")  # noqa: B023
+        process.kill()
+        process.wait()
+        poll(lambda: not alive(family(process.pid)), "the end of its sandboxes")  # noqa: B023
+        assert_part_of(out, undisturbed)
+    for name in ("results 0", "results 1", "anew"):
+        assert_same(document(*command, "--out", tmp_path / name), undisturbed)
+    with sqlite3.connect(tmp_path / "cache" / "verdicts.sqlite") as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert db.execute("SELECT COUNT(*) FROM verdicts").fetchone()[0] >= 200
+    db.close()
 
 
 def test_killed_without_a_sandbox(start: Start, poll: Poll, starter: Starter, samples: Samples, tmp_path: Path) -> None:
@@ -233,7 +281,7 @@ def test_killed_without_a_sandbox(start: Start, poll: Poll, starter: Starter, sa
     process = start("score", "--bench", "starter", "--samples", file, "--sandbox", "none", "--unsafe")
     poll(mark.exists, "a program")
     process.send_signal(signal.SIGSTOP)
-    poll(lambda: stat(process.pid)[0] == "T", "it stands still")
+    poll(lambda: stands(process.pid), "it stands still")
     members = family(process.pid)
     assert len(members) >= 2  # the agent and its program
     process.kill()
@@ -243,26 +291,6 @@ def test_killed_without_a_sandbox(start: Start, poll: Poll, starter: Starter, sa
     finally:
         for pid, _ in alive(members):
             os.kill(pid, signal.SIGKILL)
-
-
-@pytest.mark.slow
-@pytest.mark.docker
-def test_killed_with_docker(
-    start: Start,
-    document: Document,
-    poll: Poll,
-    starter: Starter,
-    rows_of: Rows,
-    docker: str,
-    file: Path,
-    tmp_path: Path,
-) -> None:
-    command = ("score", "--bench", "starter", "--samples", file, "--sandbox", docker, "--workers", 2)
-    for moment in (1, 40):
-        reached = lambda wanted=moment: lines_in(tmp_path / "results", "verdicts.jsonl") >= wanted  # noqa: E731
-        pid, _ = kill_at(start, poll, command, reached, f"verdict {moment}")
-        poll(lambda parent=pid: not containers(parent), "the end of its containers")  # type: ignore[misc]
-    assert_whole(document(*command), starter, rows_of)
 
 
 def test_one_writer_at_a_time(

@@ -144,6 +144,19 @@ def test_endless_answers(isolated: Place, text: str) -> None:
     isolated.neighbour()
 
 
+def test_output_that_is_no_text(isolated: Place) -> None:
+    """Of whole programs it is kept as bytes; among answers it is a line like any other, which nobody can read."""
+    data = bytes(range(256)) * 50
+    source = f"import os\nfor fd in (1, 2): os.write(fd, bytes(range(256)) * {len(data) // 256})\n"
+    result = isolated.run(isolated.plain(source))
+    assert (bytes(result.stdout), bytes(result.stderr)) == (data, data)
+    source += "def f():\n    os.write(3, bytes(range(256)) + b'\\n')\n    raise ValueError('\\ud800\\x1b[2J\\0')\n"
+    result = isolated.run(isolated.asking(source))
+    assert bytes(range(256)) in bytes(result.answers)
+    assert result.ending == "exit"
+    isolated.neighbour()
+
+
 def test_a_loop_that_ignores_every_signal(isolated: Place) -> None:
     source = (
         "import signal\n"

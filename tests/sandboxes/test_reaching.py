@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from attempts import tried
 
+from qwencoder_eval.errors import SandboxError
 from qwencoder_eval.sandboxes.namespaces import interpreter
 
 if TYPE_CHECKING:
@@ -166,6 +168,50 @@ def test_a_neighbours_answers_are_not_in_the_agents_variables(isolated: Place) -
 def test_a_neighbours_answers_are_not_in_the_agents_memory(isolated: Place) -> None:
     leave_a_secret(isolated)
     assert isolated.call(MEMORY) == []
+
+
+def test_the_files_of_a_sample_that_runs_beside(isolated: Place) -> None:
+    """In another sandbox, at the same time: neither its folder nor what it writes elsewhere is in reach."""
+    keeps = (
+        f"import os, time\nsecret = {SECRET!r}\n"
+        "for place in ('/tmp', '/dev/shm', '.'): open(f'{place}/kept', 'w').write(secret)\n"
+        "os.environ['KEPT'] = secret\nprint('ready', flush=True)\ntime.sleep(60)"
+    )
+    looks = (
+        f"needle = {SECRET[::-1]!r}[::-1].encode()\nlooked, mine = [], str(os.getpid())\n"
+        "for folder in ('/tmp', '/dev/shm', '/var/tmp', '/proc'):\n"
+        "    for top, folders, names in os.walk(folder):\n"
+        "        if top.count('/') > 3 or top.startswith(('/proc/s', '/proc/thread', f'/proc/{mine}')):\n"
+        "            folders.clear(); continue\n"
+        "        for name in names:\n"
+        "            if name in ('kmsg', 'kcore', 'main.py', 'sysrq-trigger', 'kpagecount'): continue\n"
+        "            try:\n"
+        "                handle = os.open(f'{top}/{name}', os.O_RDONLY | os.O_NONBLOCK)\n"
+        "                looked.append(name)\n"
+        "                if needle in os.read(handle, 1 << 16): got.append(f'{top}/{name}')\n"
+        "                os.close(handle)\n"
+        "            except OSError: pass\n"
+        "for pid in filter(str.isdigit, os.listdir('/proc')):\n"
+        "    for path in ('root/tmp/kept', 'cwd/kept', 'root/dev/shm/kept'):\n"
+        "        if pid != mine: attempt(os.open, f'/proc/{pid}/{path}', os.O_RDONLY)\n"
+        "assert looked\n"
+    )
+    with isolated.fresh() as other:
+        idle = isolated.inside(other)
+        program = isolated.plain(keeps, isolated.limits(10, 60))
+
+        def run() -> None:
+            with contextlib.suppress(SandboxError):  # it is interrupted below
+                other.run(program)
+
+        running = threading.Thread(target=run)
+        running.start()
+        assert isolated.within(10, lambda: isolated.inside(other) > idle)
+        assert tried(isolated, looks) == []
+        assert running.is_alive()
+        other.interrupt()
+        running.join(10)
+    isolated.neighbour()
 
 
 def test_the_files_of_the_harness(isolated: Place, tmp_path: Path) -> None:

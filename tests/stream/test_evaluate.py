@@ -114,7 +114,7 @@ def test_every_sample_has_one_verdict(stage: Stage) -> None:
 
 def test_a_second_run_asks_and_runs_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.go(Scripted())
-    monkeypatch.setattr(Pool, "run", lambda self, program: pytest.fail("ran a program again"))
+    monkeypatch.setattr(Pool, "run", lambda *asked: pytest.fail("ran a program again"))
     model = Scripted()
     _, run = stage.go(model)
     assert model.made == 0
@@ -137,15 +137,33 @@ def test_a_model_that_fails_half_way_loses_nothing(stage: Stage) -> None:
 def test_what_no_sandbox_judges_stays_open(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = Pool.run
 
-    def flaky(self: Pool, program: Any) -> Any:
+    def flaky(self: Pool, program: Any, decided: Any = None) -> Any:
         if "x + 3" in program.files["main.py"]:
             raise SandboxError("docker: the engine is gone")
-        return honest(self, program)
+        return honest(self, program, decided)
 
     monkeypatch.setattr(Pool, "run", flaky)
     lost, run = stage.go(Scripted())
     assert {problem: str(error) for problem, error in lost.items()} == {"p/3": "docker: the engine is gone"}
     assert set(EXPECTED) - set(verdicts(run)) == {("p/3", 0)}
+    monkeypatch.undo()
+    lost, run = stage.go(Scripted())
+    assert lost == {}
+    assert verdicts(run) == EXPECTED
+
+
+def test_what_concerns_every_sample_ends_the_run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an engine there is no use in trying one sample after the other."""
+    tries = []
+
+    def gone(self: Pool, *asked: Any) -> Any:
+        tries.append(asked)
+        raise InfrastructureError("no engine answers; start it")
+
+    monkeypatch.setattr(Pool, "run", gone)
+    with pytest.raises(InfrastructureError, match="no engine answers; start it"):
+        stage.go(Scripted())
+    assert len(tries) <= 2
     monkeypatch.undo()
     lost, run = stage.go(Scripted())
     assert lost == {}
@@ -170,7 +188,7 @@ def test_a_full_disk_stops_the_run_with_its_error(stage: Stage, monkeypatch: pyt
 
 
 def test_a_fault_in_a_worker_is_raised(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Pool, program: Any) -> Any:
+    def broken(self: Pool, program: Any, decided: Any = None) -> Any:
         raise ZeroDivisionError("a fault of ours")
 
     monkeypatch.setattr(Pool, "run", broken)
@@ -183,10 +201,10 @@ def test_the_model_waits_for_the_scorers(stage: Stage, monkeypatch: pytest.Monke
     gate, honest = threading.Event(), Pool.run
     model = Scripted(lambda made: gate.set() if made >= 4 * 2 + 2 else None)  # queue and one in each worker's hands
 
-    def slow(self: Pool, program: Any) -> Any:
+    def slow(self: Pool, program: Any, decided: Any = None) -> Any:
         assert gate.wait(60)
         assert model.made <= 4 * 2 + 2 + 2 + sum(name == "scored" for name in stage.ticks)
-        return honest(self, program)
+        return honest(self, program, decided)
 
     monkeypatch.setattr(Pool, "run", slow)
     _, run = stage.go(model, n=20)
@@ -222,7 +240,7 @@ def another_run(stage: Stage) -> Run:
 
 def test_a_known_verdict_is_not_run_for_again(cached: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     cached.go(Scripted())
-    monkeypatch.setattr(Pool, "run", lambda self, program: pytest.fail("ran a program again"))
+    monkeypatch.setattr(Pool, "run", lambda *asked: pytest.fail("ran a program again"))
     earlier = (cached.folder / "run" / "verdicts.jsonl").read_text().splitlines()
     run = another_run(cached)
     assert verdicts(run) == EXPECTED
@@ -232,9 +250,9 @@ def test_a_known_verdict_is_not_run_for_again(cached: Stage, monkeypatch: pytest
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[Program]:
     ran, honest = list[Program](), Pool.run
 
-    def run(self: Pool, program: Program) -> Result:
+    def run(self: Pool, program: Program, decided: Any = None) -> Result:
         ran.append(program)
-        return honest(self, program)
+        return honest(self, program, decided)
 
     monkeypatch.setattr(Pool, "run", run)
     return ran
