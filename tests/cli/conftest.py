@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from watching import HEAVY, LIGHT, four_samples
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-m", "qwencoder_eval")
@@ -227,3 +228,13 @@ def rows_of() -> Callable[[Path], list[dict[str, Any]]]:
         return [json.loads(line) for line in path.read_text().splitlines()]
 
     return read
+
+
+@pytest.fixture
+def heavy(starter: list[dict[str, Any]], samples: Callable[..., Path]) -> Path:
+    return samples(four_samples(starter, HEAVY), "heavy.jsonl")
+
+
+@pytest.fixture
+def light(starter: list[dict[str, Any]], samples: Callable[..., Path]) -> Path:
+    return samples(four_samples(starter, LIGHT), "light.jsonl")

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,10 @@ def hook(event, args):
 
 sys.addaudithook(hook)
 """
+
+HEAVY = "    sum(range(200_000))\n"  # work in each call, so that a run has some seconds
+LIGHT = "    sum(range(2_000))\n"
+KIB = 1024
 
 
 def stat(pid: int) -> list[str]:
@@ -194,3 +199,27 @@ def four_samples(starter: list[dict[str, Any]], work: str) -> list[dict[str, Any
         for text in (row["canonical_solution"], row["wrong"][0], row["canonical_solution"], row["wrong"][1]):
             rows.append({"task_id": row["task_id"], "completion": work + text})
     return rows
+
+
+def scoring(file: Path, sandbox: str, *more: object) -> tuple[object, ...]:
+    """The command that runs every program, whatever is known of it."""
+    return ("score", "--bench", "starter", "--samples", file, "--sandbox", sandbox, "--workers", 2, "--no-cache", *more)
+
+
+def verdicts(folder: Path) -> int:
+    return lines_in(folder, "verdicts.jsonl")
+
+
+def one_line(ran: subprocess.CompletedProcess[str], status: int) -> str:
+    """The line of a command that failed."""
+    assert ran.returncode == status, (ran.returncode, ran.stdout, ran.stderr)
+    assert "Traceback" not in ran.stderr
+    assert ran.stdout == ""
+    assert ran.stderr.count("\n") == 1, ran.stderr
+    assert ran.stderr.startswith("qceval: ")
+    return ran.stderr.removeprefix("qceval: ").strip()
+
+
+def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
