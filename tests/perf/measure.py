@@ -25,19 +25,21 @@ class Command:
     argv: Sequence[str]
     before: Callable[[], None] = lambda: None
     env: Mapping[str, str] = field(default_factory=dict)
+    result: Path | None = None  # a file that it writes: ``result_s`` tells when
 
     def run(self) -> dict[str, Any]:
         """Wall and CPU seconds, of it and its children, and its standard output. Raises RuntimeError where it fails."""
         self.before()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        started = time.perf_counter()
+        started, clock = time.perf_counter(), time.time()
         ran = subprocess.run(self.argv, capture_output=True, text=True, env={**os.environ, **self.env}, check=False)
         wall_s = time.perf_counter() - started
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if ran.returncode != 0:
             raise RuntimeError(f"{' '.join(self.argv)}: exit {ran.returncode}: {ran.stderr[-500:]}")
         cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return {"wall_s": wall_s, "cpu_s": cpu_s, "out": ran.stdout}
+        found = {"wall_s": wall_s, "cpu_s": cpu_s, "out": ran.stdout}
+        return {**found, "result_s": self.result.stat().st_mtime - clock} if self.result else found
 
 
 def alternate(sides: Mapping[str, Callable[[], dict[str, Any]]], rounds: int = ROUNDS) -> dict[str, dict[str, Any]]:
