@@ -103,7 +103,7 @@ class Stream:
         os.set_blocking(fd, False)
 
     def read(self) -> bool:
-        """Read what is there; whether there may be more already."""
+        """Read what is there; whether there may be more already, as a program that fills its pipe waits for us."""
         taken = 0
         with memoryview(self.memory) as view:
             while self.is_open and taken < AT_ONCE:
@@ -111,7 +111,7 @@ class Stream:
                     try:
                         size = os.readv(self.fd, [space])
                     except BlockingIOError:
-                        return False
+                        return taken >= CHUNK
                 self.is_open = size > 0
                 taken += size
                 self.size = min(self.size + size, self.bound)
