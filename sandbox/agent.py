@@ -244,7 +244,8 @@ class Agent:
                 calls.answer(ANSWERS, source, ask["function"], ask["inputs"], ask["whole_bytes"], ask["timed"])
             else:
                 argv = request["argv"]
-                for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; other programs must not
+                # Python ignores the first two, a harness in the background the others; a program must ignore none.
+                for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
                     signal.signal(number, signal.SIG_DFL)
                 os.execvpe(argv[0], argv, environment)
         except BaseException as error:

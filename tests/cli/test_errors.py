@@ -17,7 +17,7 @@ Plugin = Callable[..., Path]
 Starter = list[dict[str, Any]]
 
 TRUSTED = ("run", "--bench", "starter", "--sandbox", "none")
-COMMANDS = ("run", "score", "check", "show-prompt", "list", "data", "sandbox", "doctor")
+COMMANDS = ("run", "score", "check", "show-prompt", "list", "data", "runs", "sandbox", "doctor")
 
 
 def test_help_has_every_command(qceval: Cli) -> None:
@@ -32,7 +32,7 @@ def test_help_with_an_example(qceval: Cli, command: str) -> None:
     shown = qceval(command, "--help")
     assert shown.returncode == 0
     assert f"Example: qceval {command}" in shown.stdout
-    if command not in ("data", "sandbox"):
+    if command not in ("data", "runs", "sandbox"):
         assert "--json" in shown.stdout
 
 

@@ -80,7 +80,7 @@ def test_an_interrupt_is_one_line_and_no_loss(
     tmp_path: Path,
     to: str,
 ) -> None:
-    command = ("score", "--bench", "starter", "--samples", file, "--sandbox", sandbox)
+    command = ("score", "--bench", "starter", "--samples", file, "--sandbox", sandbox, "--no-cache")
     process = start(*command, "--workers", 1)
     results = tmp_path / "results"
     poll(lambda: lines_in(results, "verdicts.jsonl") >= 5, "five verdicts")

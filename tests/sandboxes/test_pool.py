@@ -12,7 +12,7 @@ import pytest
 
 from qwencoder_eval.errors import SandboxError
 from qwencoder_eval.sandboxes import pool as module
-from qwencoder_eval.sandboxes.base import Channel, Sandbox
+from qwencoder_eval.sandboxes.base import Channel, Decided, Sandbox
 from qwencoder_eval.sandboxes.languages import Language, language
 from qwencoder_eval.sandboxes.pool import Pool, memory_for_each
 from qwencoder_eval.types import Program, Result
@@ -50,7 +50,7 @@ class Pretended(Sandbox):
         self.started = True
         self.owner.starting(self)
 
-    def run(self, program: Program) -> Result:
+    def run(self, program: Program, decided: Decided | None = None) -> Result:
         assert self.running.acquire(blocking=False), "two programs in one sandbox"
         try:
             self.programs += 1
