@@ -43,7 +43,7 @@ WRITABLE = ("/tmp", "/dev/shm", "/var/tmp")  # everything a program can write to
 FIRST_UID, UIDS = 61000, 1000  # a user of its own for each program, in turn: nothing per-user survives
 STOP = {"stop": True}  # what the host says where the answers so far decide
 ANSWERS, READY = 3, 4  # a program's descriptors beside the usual three; both close on exec
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x08000000, 0x10000000, 0x20000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 CAPABILITY_VERSION_3 = 0x20080522
@@ -68,8 +68,6 @@ class Agent:
         self.serial = 0
         if self.isolated and os.getpid() != 1:
             sys.exit("agent: must be process 1 of its own namespace")
-        if not self.isolated:  # as process 1 it gets orphans anyway
-            self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         # Programs must not reach the host's pipes: keep them away from 0 and 1, closed on exec.
         self.host_in, self.host_out = os.dup(0), os.dup(1)
         null = os.open("/dev/null", os.O_RDWR)
