@@ -69,7 +69,9 @@ def run(samples: int, sandbox: str) -> dict[str, Any]:
     wall_s = time.perf_counter() - started
     passed = document["outcomes"]["humaneval+"]["passed"]
     pace = {"wall_s": wall_s, "samples_per_s": total / wall_s, "peak_mib": used.ru_maxrss / 1024}
-    return {"samples_a_problem": samples, "samples": total, "passed": passed, **pace}
+    row = {"samples_a_problem": samples, "samples": total, "passed": passed, **pace}
+    print(f"  {row}", file=sys.stderr, flush=True)
+    return row
 
 
 def main() -> None:
