@@ -12,6 +12,7 @@ from replaying import published, qceval, score
 
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 NAMESPACES = pytest.param("namespaces", marks=pytest.mark.namespaces)
+SPEED = {"Mbpp/599"}  # docs/differences.md: 3.7 times the reference's time, where 4 are allowed
 LUCK = {"Mbpp/2", "Mbpp/249", "Mbpp/579", "Mbpp/769"}  # docs/differences.md: the order of a set of strings
 
 
@@ -20,8 +21,9 @@ LUCK = {"Mbpp/2", "Mbpp/249", "Mbpp/579", "Mbpp/769"}  # docs/differences.md: th
 def test_published_verdicts(sandbox: str, recorded: Path, shared_data: Path, tmp_path: Path) -> None:
     report, verdicts = score(recorded, "mbpp", sandbox, "qwen", tmp_path)
     theirs = published(recorded, "mbpp")
-    assert {task for task in theirs if theirs[task] != verdicts[task]} == set()
-    assert [report["outcomes"][name]["passed"] for name in ("mbpp", "mbpp+")] == [276, 234]
+    other = {task for task in theirs if theirs[task] != verdicts[task]}
+    assert other <= SPEED
+    assert [report["outcomes"][name]["passed"] for name in ("mbpp", "mbpp+")] == [276, 234 - len(other)]
     assert report["scores"]["mbpp+"]["pass@1"]["name"] == "mbpp+ v0.1.0"
     assert Path(report["run"]).name.startswith("qwen-v0.1.0-")
 
@@ -36,8 +38,9 @@ AS_SETS = {"Mbpp/2": (True, True), "Mbpp/232": (True, False), "Mbpp/579": (True,
 def test_profile_of_today_on_the_same_file(sandbox: str, recorded: Path, shared_data: Path, tmp_path: Path) -> None:
     report, verdicts = score(recorded, "mbpp", sandbox, "evalplus", tmp_path)
     theirs = {task: verdict for task, verdict in (published(recorded, "mbpp") | AS_SETS).items() if task in verdicts}
-    assert {task for task in theirs if theirs[task] != verdicts[task]} == set()
-    assert [report["outcomes"][name]["passed"] for name in ("mbpp", "mbpp+")] == [267, 227]
+    other = {task for task in theirs if theirs[task] != verdicts[task]}
+    assert other <= SPEED
+    assert [report["outcomes"][name]["passed"] for name in ("mbpp", "mbpp+")] == [267, 227 - len(other)]
     assert report["problems"] == 378
     assert "left out: 21 tasks of other dataset versions" in report["notes"]
     assert report["scores"]["mbpp"]["pass@1"]["name"] == "mbpp v0.2.0"
