@@ -16,8 +16,8 @@ from typing import Any
 from ..errors import DatasetError
 from ..types import Calls, Limits, Outcome, Problem, Program
 from .base import Judgement, Runner, short
-from .calls import ending, failed
-from .recorded import VALUE, Recorded, answer_lines
+from .calls import ending, failed, shown
+from .recorded import Recorded, answer_lines
 from .values import Failure, ForgedError, decode_line
 
 ASKED = "qceval_asks"  # the function that is added to the program
@@ -88,8 +88,8 @@ class AssertScorer:
                 elif isinstance(failure := (answer := decode_line(line)).value, Failure):
                     outcome, evidence = failed(failure)
                 elif answer.loaded or answer.size or not equal(answer.value, expected):
-                    got = line.removeprefix(VALUE).decode("utf-8", "replace")[:-1]
-                    outcome, evidence = Outcome.WRONG, {"expected": short(repr(expected)), "got": short(got)}
+                    said = {"expected": short(repr(expected)), "got": short(shown(line))}
+                    outcome, evidence = Outcome.WRONG, said
                 if evidence:
                     evidence["input"] = short(call)
         except ForgedError as error:

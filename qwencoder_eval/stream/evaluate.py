@@ -30,11 +30,7 @@ from ..scoring.values import encode
 from ..types import Outcome, Problem, Sample, Sampling, Verdict
 
 Tick = Callable[[str, int], None]  # "generated" or "scored", and how many more
-
-
-Lost = dict[
-    str, InfrastructureError
-]  # problems that no sandbox would judge, and why; their place stays open for the next try
+Lost = dict[str, InfrastructureError]  # problems that no sandbox would judge, and why; the next try has them again
 
 
 def requests(problems: Sequence[Problem], profile: Profile, sampling: Sampling, run: Run) -> Iterator[Request]:
