@@ -82,18 +82,29 @@ class Benchmark:
     asking, scoring, profiles    profiles: name -> (asking, scoring); the first one is the default
     decontaminate  fields of a row that decontamination looks at
     golden         two or more vectors; at least one must fail
+
+    A benchmark of several ``parts`` (languages, say) is one object for each: ``part`` says which, ``name`` is then
+    ``NAME:PART``, and asking, scoring, profiles and golden may be properties that look at it. The score of all is the
+    mean of the parts, but of those in ``apart``, which stand beside it with the reason given.
     """
 
-    name: ClassVar[str]
-    version: ClassVar[str]
-    reference: ClassVar[str]
-    asking: ClassVar[Mapping[str, Asking]]
-    scoring: ClassVar[Mapping[str, Scoring]]
-    profiles: ClassVar[Mapping[str, tuple[str, str]]]
-    decontaminate: ClassVar[Sequence[str]]
-    golden: ClassVar[Sequence[Golden]]
+    name: str
+    version: str
+    reference: str
+    asking: Mapping[str, Asking]
+    scoring: Mapping[str, Scoring]
+    profiles: Mapping[str, tuple[str, str]]
+    decontaminate: Sequence[str]
+    golden: Sequence[Golden]
+    parts: ClassVar[Sequence[str]] = ()
+    apart: ClassVar[Mapping[str, str]] = {}
     trusted: ClassVar[bool] = False  # reference solutions of these rows may run without a sandbox
     file: ClassVar[Path]  # set by registration
+
+    def __init__(self, part: str = "") -> None:
+        self.part = part
+        if part:
+            self.name = f"{type(self).name}:{part}"
 
     def problem(self, row: Row) -> Problem:
         """A pure function of the row."""
@@ -160,8 +171,9 @@ def profile(benchmark: Benchmark, name: str | None) -> Profile:
     return Profile(benchmark, name or next(iter(benchmark.profiles)))
 
 
-def validate(cls: type[Benchmark], file: Path) -> None:
+def validate(benchmark: Benchmark, file: Path) -> None:
     """Refuse a benchmark that does not keep the protocol. Raises PluginError with file, field and remedy."""
+    cls = type(benchmark)
 
     def refuse(where: str, problem: str, remedy: str) -> NoReturn:
         raise PluginError(str(file), where, problem, remedy)
@@ -173,26 +185,29 @@ def validate(cls: type[Benchmark], file: Path) -> None:
     for where, kind in kinds.items():
         if not hasattr(cls, where):
             refuse(where, "missing", f"set {where} in class {cls.__name__}")
-        value = getattr(cls, where)
+        try:
+            value = getattr(benchmark, where)
+        except Exception as error:  # a property of the plugin's own
+            refuse(where, f"{type(error).__name__}: {error}".splitlines()[0], "correct it")
         if not isinstance(value, kind) or (kind is Sequence and isinstance(value, str)):
             refuse(where, f"is a {type(value).__name__}", f"make it a {kind.__name__}")
     if not NAME.fullmatch(cls.name):
         refuse("name", f"{cls.name!r}", "use lower-case letters, digits, + . -")
-    if not PINNED.fullmatch(cls.reference):
+    if not PINNED.fullmatch(benchmark.reference):
         refuse("reference", "not pinned", "give a URL with a commit in it, a paper's arXiv URL, or 'original'")
     for where, part_kind in (("asking", Asking), ("scoring", Scoring)):
-        for key, value in getattr(cls, where).items():
+        for key, value in getattr(benchmark, where).items():
             if not isinstance(value, part_kind):
                 refuse(f"{where}[{key!r}]", f"is a {type(value).__name__}", f"make it {part_kind.__name__}(...)")
-    if not cls.profiles:
+    if not benchmark.profiles:
         refuse("profiles", "empty", "name at least one pair of an asking and a scoring")
-    for key, pair in cls.profiles.items():
+    for key, pair in benchmark.profiles.items():
         if not isinstance(pair, tuple) or len(pair) != 2:
             refuse(f"profiles[{key!r}]", f"is {pair!r}", "make it a pair (asking, scoring)")
         for where, part in zip(("asking", "scoring"), pair, strict=True):
-            if part not in list(getattr(cls, where)):
+            if part not in list(getattr(benchmark, where)):
                 refuse(f"profiles[{key!r}]", f"{where} {part!r} does not exist", f"use a key of {where}")
-    for key, asking in cls.asking.items():
+    for key, asking in benchmark.asking.items():
         rows = asking.rows
         if not isinstance(rows, Rows):
             refuse(f"asking[{key!r}].rows", f"is a {type(rows).__name__}", "make it Rows(...)")
@@ -209,38 +224,38 @@ def validate(cls: type[Benchmark], file: Path) -> None:
             )
         if not callable(asking.prompt):
             refuse(f"asking[{key!r}].prompt", "is not a function", "give a function of a Problem")
-    for key, scoring in cls.scoring.items():
+    for key, scoring in benchmark.scoring.items():
         if not callable(scoring.extract) or extraction_name(scoring.extract) is None:
             refuse(f"scoring[{key!r}].extract", "has no name to go by", "use a module's function or a dataclass")
         if not getattr(scoring.scorer, "checks", ()) or not callable(getattr(scoring.scorer, "score", None)):
             refuse(f"scoring[{key!r}].scorer", f"is a {type(scoring.scorer).__name__}", "give a scorer with checks")
-    if not all(isinstance(name, str) for name in cls.decontaminate):
+    if not all(isinstance(name, str) for name in benchmark.decontaminate):
         refuse("decontaminate", "holds other things than names", "name fields of a row")
     if cls.problem is Benchmark.problem:
         refuse("problem", "not defined", "define problem(self, row) -> Problem")
     if not callable(cls.problem) or list(inspect.signature(cls.problem).parameters) != ["self", "row"]:
         refuse("problem", "has other parameters", "define it as problem(self, row)")
-    validate_golden(cls, refuse)
+    validate_golden(benchmark, refuse)
 
 
-def validate_golden(cls: type[Benchmark], refuse: Callable[[str, str, str], NoReturn]) -> None:
-    if len(cls.golden) < 2:
-        refuse("golden", f"{len(cls.golden)} vectors", "give two or more")
-    for number, vector in enumerate(cls.golden):
+def validate_golden(benchmark: Benchmark, refuse: Callable[[str, str, str], NoReturn]) -> None:
+    if len(benchmark.golden) < 2:
+        refuse("golden", f"{len(benchmark.golden)} vectors", "give two or more")
+    for number, vector in enumerate(benchmark.golden):
         if not isinstance(vector, Golden):
             refuse(f"golden[{number}]", f"is a {type(vector).__name__}", "make it Golden(row, output, expect)")
-        if vector.profile and vector.profile not in cls.profiles:
+        if vector.profile and vector.profile not in benchmark.profiles:
             refuse(f"golden[{number}].profile", f"{vector.profile!r} does not exist", "use a key of profiles")
         if not isinstance(vector.expect, Mapping):
             refuse(f"golden[{number}].expect", f"is a {type(vector.expect).__name__}", "make it {check: outcome}")
         if not vector.expect:
             refuse(f"golden[{number}].expect", "is empty", "say what each check must give")
-        pair = cls.profiles[vector.profile or next(iter(cls.profiles))]
-        if sorted(vector.expect) != sorted(cls.scoring[pair[1]].scorer.checks):
-            checks = ", ".join(cls.scoring[pair[1]].scorer.checks)
+        pair = benchmark.profiles[vector.profile or next(iter(benchmark.profiles))]
+        if sorted(vector.expect) != sorted(benchmark.scoring[pair[1]].scorer.checks):
+            checks = ", ".join(benchmark.scoring[pair[1]].scorer.checks)
             refuse(f"golden[{number}].expect", f"names {', '.join(map(str, vector.expect))}", f"name {checks}")
         for check, outcome in vector.expect.items():
             if outcome not in list(Outcome):
                 refuse(f"golden[{number}].expect[{check!r}]", f"{outcome!r}", f"use one of {', '.join(Outcome)}")
-    if all(set(vector.expect.values()) == {"passed"} for vector in cls.golden):
+    if all(set(vector.expect.values()) == {"passed"} for vector in benchmark.golden):
         refuse("golden", "all pass", "add one that must fail: a test that cannot fail shows nothing")

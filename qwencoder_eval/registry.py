@@ -34,6 +34,7 @@ class Entry:
     class_name: str
     version: str
     languages: tuple[str, ...]
+    parts: tuple[str, ...]
     profiles: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]
 
@@ -46,15 +47,37 @@ class Registry:
     refused: list[PluginError] = field(default_factory=list)
 
     def load(self, name: str) -> Any:
-        """The benchmark of this name, validated. Raises UsageError for an unknown one, PluginError for a bad one."""
-        if name not in self.entries:
-            close = difflib.get_close_matches(name, self.entries, n=1)
+        """The benchmark of this name, validated. Raises UsageError for an unknown one, PluginError for a bad one.
+
+        One of several parts is named ``NAME:PART``.
+        """
+        whole, _, part = name.partition(":")
+        if whole not in self.entries:
+            close = difflib.get_close_matches(whole, self.entries, n=1)
             hint = f"did you mean {close[0]!r}?" if close else "see qceval list, or name its folder with --plugins"
             for error in self.refused:
-                if Path(error.file).stem == name:
+                if Path(error.file).stem == whole:
                     raise error
             raise UsageError(f"--bench {name}: unknown; {hint}")
-        return load(self.entries[name])
+        entry = self.entries[whole]
+        if bool(entry.parts) != bool(part) or (part and part not in entry.parts):
+            known = f"{whole}:{'|'.join(entry.parts)}" if entry.parts else whole
+            raise UsageError(f"--bench {name}: {'unknown part' if part else 'several parts'}; it is {known}")
+        return load(entry, part)
+
+    def expand(self, names: str) -> list[str]:
+        """The benchmarks that a list names: ``a,b:x,y,c`` is a, parts x and y of b, and c; ``b`` alone all its parts."""
+        found: list[str] = []
+        of = ""  # the benchmark whose part was named last
+        for name in filter(None, (name.strip() for name in names.split(","))):
+            whole, _, part = name.partition(":")
+            if of and not part and whole not in self.entries:
+                found.append(f"{of}:{whole}")
+                continue
+            of = whole if part else ""
+            entry = self.entries.get(whole)
+            found += [f"{whole}:{each}" for each in entry.parts] if entry and entry.parts and not part else [name]
+        return list(dict.fromkeys(found))
 
 
 def discover(plugins: Iterable[Path] = ()) -> Registry:
@@ -123,6 +146,7 @@ def read(file: Path) -> list[Entry]:
                     fields[statement.targets[0].id] = statement.value
                 elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
                     fields[statement.target.id] = statement.value
+            parts = _literal(fields.get("parts")) or ()
             for needed in ("name", "version"):
                 if not isinstance(_literal(fields.get(needed)), str):
                     raise PluginError(str(file), needed, "not a literal string", f'write {needed} = "..."')
@@ -140,7 +164,8 @@ def read(file: Path) -> list[Entry]:
                     file=file.resolve(),
                     class_name=node.name,
                     version=_literal(fields["version"]),
-                    languages=tuple(languages or ("python",)),
+                    languages=tuple(languages or parts or ("python",)),
+                    parts=tuple(parts),
                     profiles=tuple(str(_literal(key)) for key in keys),
                     rows=tuple(
                         {k.arg: value for k in call.keywords if k.arg and (value := _readable(k)) is not None}
@@ -175,7 +200,7 @@ def _literal(node: ast.expr | None) -> Any:
         return None
 
 
-def load(entry: Entry) -> Any:
+def load(entry: Entry, part: str = "") -> Any:
     """Import a benchmark's file by its path and validate it. Raises PluginError."""
     from .benchmark import Benchmark, validate
 
@@ -205,6 +230,7 @@ def load(entry: Entry) -> Any:
             "is not a Benchmark",
             "derive it from qwencoder_eval.benchmark.Benchmark",
         )
-    validate(cls, file)
     cls.file = file
-    return cls()
+    benchmark = cls(part)
+    validate(benchmark, file)
+    return benchmark

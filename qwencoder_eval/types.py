@@ -99,11 +99,13 @@ class Sample:
 class Limits:
     """What one program may use.
 
-    ``cpu_s`` counts the whole process tree. ``wall_s`` is the backstop for programs that wait instead of
-    work. Memory is a limit of the sandbox, not of the program: see ``Language.memory_bytes``.
+    ``cpu_s`` counts the whole process tree, ``compile_cpu_s`` that of the compiler. ``wall_s`` is the backstop for
+    programs that wait instead of work. Memory is a limit of the sandbox, not of the program: see
+    ``Language.memory_bytes``.
     """
 
     cpu_s: float = 10.0
+    compile_cpu_s: float = 30.0
     wall_factor: float = 3.0
     output_bytes: int = 64 * 1024
     answer_bytes: int = 64 * 1024 * 1024
@@ -111,6 +113,10 @@ class Limits:
     @property
     def wall_s(self) -> float:
         return self.cpu_s * self.wall_factor + 2.0
+
+    @property
+    def compile_wall_s(self) -> float:
+        return self.compile_cpu_s * self.wall_factor + 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,10 @@ class Calls:
 class Program:
     """What a sandbox runs: files in a clean directory, a language's way to run them, and limits.
 
-    With ``calls``, the language's main file is loaded as a module and one function of it is called.
+    With ``calls``, the language's main file is loaded as a module and one function of it is called. With ``reports``
+    the program may write to its descriptor 3 what becomes ``Result.answers``. With ``check`` only its syntax is
+    checked, in the way of its language. ``compile_args`` are the compiler's, beside the language's own;
+    ``environment`` goes before the language's.
     """
 
     language: str
@@ -144,6 +153,10 @@ class Program:
     stdin: str = ""
     limits: Limits = field(default_factory=Limits)
     calls: Calls | None = None
+    reports: bool = False
+    check: bool = False
+    compile_args: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 Ending = Literal[
@@ -155,7 +168,9 @@ Ending = Literal[
 class Result:
     """What the sandbox saw of one program; it says nothing about right or wrong.
 
-    ``answers`` are the raw lines of a program with calls: what the candidate process wrote, untrusted.
+    ``compiling``: it is the compiler that came to this end, and the program did not start.
+
+    ``answers`` are the raw lines of a program with calls, or what one that reports wrote: untrusted.
     ``over`` tells the first call (or -1: the whole program) that used more CPU time than its limit,
     though it ended before the kill; None when all kept theirs. ``stopped``: the host had seen enough.
     """
@@ -168,6 +183,7 @@ class Result:
     stderr: bytes | bytearray = b""
     answers: bytes | bytearray = b""
     over: int | None = None
+    compiling: bool = False
 
     @property
     def timed_out(self) -> bool:

@@ -4,6 +4,7 @@ directory, kills and wipes whatever it left, and answers what it saw. It never s
 Standard library only. The same file serves every backend:
 
     agent.py --user setuid|nested|none --accounting cgroup|proc --memory BYTES [--memory-by-cgroup] [--work DIR]
+             [--service JSON]
 
 - ``setuid``: the agent is root (of its container or namespace) and the program an unprivileged user.
 - ``nested``: the agent is an ordinary user's root in a user namespace; the program gets a namespace below it.
@@ -16,7 +17,8 @@ program finds its neighbour's code or answers in the memory that it gets from th
 agent now and then shows the answers so far, and the host may say that they are enough.
 
 One program at a time. In ``setuid`` and ``nested`` mode the agent must be process 1 of its own process namespace:
-then ``kill(-1)`` reaches exactly what programs left behind, at once, and nothing else.
+then ``kill(-1)`` reaches exactly what programs left behind, at once, and nothing else. A warm compiler that is to
+survive it (``--service``, only with ``setuid``) has a user of its own: then the program's user does the killing.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ import traceback
 from typing import Any, NoReturn
 
 import calls
+from service import LOST, Service
 from watch import Clock, HostGoneError, Stream, Watch
 
 WORK = "/tmp/work"  # the directory a program starts in
@@ -66,6 +69,7 @@ class Agent:
         self.work = WORK if self.isolated else options.work
         self.places = [place for place in WRITABLE if os.access(place, os.W_OK)]
         self.serial = 0
+        self.service = Service(options.service) if options.service and self.user == "setuid" else None
         if self.isolated and os.getpid() != 1:
             sys.exit("agent: must be process 1 of its own namespace")
         # Programs must not reach the host's pipes: keep them away from 0 and 1, closed on exec.
@@ -78,7 +82,7 @@ class Agent:
     # -- the host's side ---------------------------------------------------------------------------
 
     def serve(self) -> NoReturn:
-        self.send({"agent": 2, "python": sys.version.split()[0], "cpu": self.clock.kind})
+        self.send({"agent": 3, "python": sys.version.split()[0], "cpu": self.clock.kind})
         status = 1
         try:
             while (limits := self.receive()) is not None:
@@ -162,6 +166,9 @@ class Agent:
         pipes = {name: os.pipe2(os.O_CLOEXEC) for name in streams}
         ready, ready_end = os.pipe2(os.O_CLOEXEC)
         ooms = self.clock.oom_kills()
+        if by_service := limits["service"]:
+            assert self.service
+            self.service.start()
         child = os.fork()
         if child == 0:
             self.candidate(limits, {name: pair[1] for name, pair in pipes.items()}, ready_end)
@@ -186,6 +193,9 @@ class Agent:
         cpu = max(self.clock.cpu(0) - watch.before, watch.cpu)  # /proc forgets processes that nobody waited for
         if ending == "signal" and status == signal.SIGKILL and self.clock.oom_kills() > ooms:
             ending = "memory_limit"
+        if by_service and (ending != "exit" or status == LOST):
+            assert self.service
+            self.service.stop()
         return {
             "ending": ending,
             "status": status,
@@ -208,18 +218,21 @@ class Agent:
             if limits["first"]:
                 self.prepare(request["files"])
             stdin = self.stdin_file(request["stdin"])
+            pipes = self.service.pipes() if self.service and limits["service"] else ()
             try:
                 with open("/proc/self/oom_score_adj", "w") as score:
                     score.write("1000")
             except OSError:
                 pass  # not ours to set without privilege; the limit itself stays
             # Above the small numbers first, so that no source is overwritten before it is copied.
-            sources = (stdin, ends["stdout"], ends["stderr"], ends["answers"], ready)
+            sources = (stdin, ends["stdout"], ends["stderr"], ends["answers"], ready, *pipes)
             copies = [os.dup2(fd, 100 + target) for target, fd in enumerate(sources)]
             for target, fd in enumerate(copies):
-                os.dup2(fd, target, inheritable=target < 3)
+                os.dup2(fd, target, inheritable=target < 3 or (target == ANSWERS and limits["answers_bytes"] > 0))
             ready = READY
-            os.closerange(READY + 1, 1 << 16)
+            os.closerange(len(sources), 1 << 16)
+            if self.user == "setuid":
+                os.fchown(ANSWERS, self.uid, self.uid)  # so that /dev/fd/3 can be opened
             os.chdir(self.work)
             self.limit_resources(limits)
             self.become_user()
@@ -231,7 +244,11 @@ class Agent:
                 "TZ": "UTC",
                 "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),
                 "OMP_NUM_THREADS": "1",
+                **limits["environment"],
             }
+            if pipes:
+                os.close(READY)
+                os._exit(Service.compile(READY + 1, READY + 2, request["argv"]))
             if ask:
                 os.environ.clear()
                 os.environ.update(environment)
@@ -273,8 +290,8 @@ class Agent:
         if self.user == "nested":  # counted within the user namespace; there may be no control group to do it
             resource.setrlimit(resource.RLIMIT_NPROC, (limits["processes"], limits["processes"]))
         hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
-        stack = self.memory if hard == resource.RLIM_INFINITY else min(self.memory, hard)
-        resource.setrlimit(resource.RLIMIT_STACK, (stack, hard))  # deep recursion, as upstream evaluators allow
+        stack = min(limits["stack_bytes"], self.memory)
+        resource.setrlimit(resource.RLIMIT_STACK, (stack if hard == resource.RLIM_INFINITY else min(stack, hard), hard))
 
     def become_user(self) -> None:
         if self.user == "setuid":
@@ -329,6 +346,9 @@ class Agent:
 
     def kill(self, child: int) -> None:
         """Kill everything a program started, and wait until it is gone."""
+        if self.service and self.service.process:
+            self.kill_others()
+            return
         if self.isolated:
             try:
                 os.kill(-1, signal.SIGKILL)  # everything but the agent: it is process 1 here
@@ -344,6 +364,34 @@ class Agent:
                 os.waitpid(-1, 0)
         except ChildProcessError:
             pass
+
+    def kill_others(self) -> None:
+        """Kill all processes but the warm compiler, and wait until they are gone."""
+        assert self.service
+        while True:
+            try:
+                while pid := os.waitpid(-1, os.WNOHANG)[0]:
+                    if pid == self.service.process:
+                        self.service.gone()
+            except ChildProcessError:
+                pass
+            others = {int(name) for name in os.listdir("/proc") if name.isdigit()} - {1, self.service.process}
+            if not others:
+                return
+            killer = os.fork()
+            if killer == 0:  # as the program's user, whose processes all get it at once, faster than they can fork
+                try:
+                    os.setresuid(self.uid, self.uid, self.uid)
+                    os.kill(-1, signal.SIGKILL)
+                finally:
+                    os._exit(0)
+            os.waitpid(killer, 0)
+            for pid in others:  # one that has not become that user yet
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.0002)
 
     def wipe(self) -> bool:
         """Remove everything a program could write; False where that failed and the sandbox must not be reused."""
@@ -371,6 +419,7 @@ def main() -> None:
     parser.add_argument("--memory", type=int, required=True)
     parser.add_argument("--memory-by-cgroup", action="store_true")
     parser.add_argument("--work", default=WORK)
+    parser.add_argument("--service", type=json.loads)
     agent = Agent(parser.parse_args())
     for module in PRELOAD.split():
         __import__(module)

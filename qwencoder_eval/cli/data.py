@@ -31,7 +31,7 @@ def bench_option(command: Any) -> Any:
 
 def datasets_of(bench: str | None, plugins: Sequence[Path]) -> list[tuple[Benchmark, Rows]]:
     registry = discover(plugins)
-    names = [name.strip() for name in bench.split(",")] if bench else sorted(registry.entries)
+    names = registry.expand(bench or ",".join(sorted(registry.entries)))
     found = []
     for name in names:
         benchmark = registry.load(name)

@@ -18,7 +18,8 @@ def describe(entry: Entry) -> dict[str, Any]:
     rows, here, known = 0, True, True
     for literal in entry.rows:
         spec = Rows(**{key: value for key, value in literal.items() if key in ("file", "sha256", "count")})
-        rows = rows or spec.count or len(literal.get("inline", ()))
+        count = spec.count or len(literal.get("inline", ()))
+        rows = rows + count if entry.parts else rows or count
         here = here and (not spec.file or locate(spec, entry.file.parent) is not None)
         known = known and bool(spec.file or not spec.count)  # a file whose name is computed cannot be looked for
     return {

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -14,7 +18,7 @@ from ..sandboxes.choose import backend
 from ..sandboxes.docker import DockerBackend
 from ..sandboxes.languages import Language, language, languages
 from ..sandboxes.pool import Pool
-from ..types import Limits, Program, Result
+from ..types import Limits, Program
 from . import options
 from .options import print_json, say
 
@@ -43,13 +47,17 @@ def engine() -> DockerBackend:
 def build_images(names: tuple[str, ...], plan: bool, as_json: bool) -> None:
     """Build the Docker images that are not there yet; images are reused by content."""
     docker = engine()
+    wanted = [language(name) for name in names] or [each for each in languages().values() if each.built]
+    named = [images.BASE, *dict.fromkeys(each.image for each in wanted)]
+    if plan:
+        found = [images.find(docker.client, image) for image in named]
+    else:
+        with ThreadPoolExecutor(options.cores()) as pool:
+            found = list(pool.map(lambda image: images.build(docker.client, image, say), named))
     lines: list[dict[str, Any]] = []
-    for image in dict.fromkeys(language(name).image for name in names or languages()):
-        found = images.find(docker.client, image)
-        if found is None and not plan:
-            found = images.build(docker.client, image, say)
-        size = found.attrs["Size"] if found else None
-        lines.append({"image": images.tag(image), "id": found.id if found else None, "bytes": size})
+    for image, built in zip(named, found, strict=True):
+        size = built.attrs["Size"] if built else None
+        lines.append({"image": images.tag(image), "id": built.id if built else None, "bytes": size})
     if as_json:
         print_json(lines)
         return
@@ -98,13 +106,11 @@ def test_sandboxes(names: tuple[str, ...], sandbox_name: str | None, as_json: bo
             continue
         with Pool(chosen, 1) as pool:
             for wanted in map(language, names or languages()):
-                for fixture, source in wanted.fixtures.items():
-                    program = Program(wanted.name, {wanted.file: source}, limits=Limits(cpu_s=20))
+                for fixture in wanted.fixtures:
                     started = time.monotonic()
-                    result = pool.run(program)
-                    said = f"{result.ending} {result.status} after {1000 * (time.monotonic() - started):.0f} ms"
-                    line = {"backend": name, "language": wanted.name, "fixture": fixture}
-                    lines.append({**line, "ok": as_meant(fixture, result), "said": said})
+                    ok, said = run_fixture(wanted, fixture, pool)
+                    said += f" after {1000 * (time.monotonic() - started):.0f} ms"
+                    lines.append({"backend": name, "language": wanted.name, "fixture": fixture, "ok": ok, "said": said})
     if as_json:
         print_json(lines)
     else:
@@ -114,7 +120,33 @@ def test_sandboxes(names: tuple[str, ...], sandbox_name: str | None, as_json: bo
     return int(not all(line["ok"] for line in lines))
 
 
-def as_meant(fixture: str, result: Result) -> bool:
+def run_fixture(wanted: Language, fixture: str, pool: Pool) -> tuple[bool, str]:
+    """Whether a fixture program does what its name says, and what it did.
+
+    ``passes`` ends well and comes past its last test; ``fails`` does not, and shows that a test failed; ``broken`` is
+    refused by the compiler, or by the syntax check and when it runs.
+    """
+    nonce = secrets.token_hex(16)
+    source = wanted.fixtures[fixture].replace("@finish@", wanted.finishing(nonce))
+    program = Program(wanted.name, {wanted.file: source}, limits=Limits(cpu_s=20), reports=True)
+    result = pool.run(program)
+    said = f"{result.ending} {result.status}"
+    if (words := (result.stderr or result.stdout).decode("utf-8", "replace").strip()) and fixture == "passes":
+        said += f" ({words.splitlines()[0][:200]})"
+    output = (result.stdout + b"\n" + result.stderr).decode("utf-8", "replace")
+    finished = bytes(result.answers) == nonce.encode()
+    ended_well = (result.ending, result.status) == ("exit", 0) and not shows(wanted.fails_on, output)
     if fixture == "passes":
-        return (result.ending, result.status) == ("exit", 0)
-    return result.ending == "compile_error" or (result.ending == "exit" and result.status != 0)
+        return ended_well and finished, said
+    if fixture == "fails":
+        failed = not ended_well or not finished
+        return failed and result.ending != "compile_error" and (not wanted.wrong or shows(wanted.wrong, output)), said
+    if wanted.compile:
+        return result.ending == "compile_error", said
+    checked = pool.run(replace(program, check=True)) if wanted.check else None
+    refused = checked is None or (checked.ending, checked.status) != ("exit", 0)
+    return refused and not ended_well and shows(wanted.broken, output), said
+
+
+def shows(pattern: str | None, output: str) -> bool:
+    return pattern is not None and re.search(pattern, output, re.MULTILINE) is not None

@@ -1,8 +1,9 @@
 """Recorded outputs as a model: a file of samples, in EvalPlus's format or our own, found out by looking.
 
-EvalPlus  {"task_id": ..., "completion": ...}  the text continues the problem's stub
-          {"task_id": ..., "solution": ...}    the text is the whole program
-ours      {"problem": ..., "sample": ..., "text": ..., "form": ...}, as in a run's completions.jsonl
+EvalPlus   {"task_id": ..., "completion": ...}  the text continues the problem's stub
+           {"task_id": ..., "solution": ...}    the text is the whole program
+MultiPL-E  {"task_id": ..., "generation": ...}  the whole program as Qwen's evaluations write it, or a chat model's answer
+ours       {"problem": ..., "sample": ..., "text": ..., "form": ...}, as in a run's completions.jsonl
 
 A file is read twice: once to see that it holds what it should, once to replay it. Neither keeps it in memory.
 """
@@ -24,7 +25,11 @@ from ..types import Completion, Problem, Sample
 from .base import Request
 
 MAX_LINE = 1 << 28  # bytes
-FORMS: dict[str, Literal["continuation", "whole"]] = {"completion": "continuation", "solution": "whole"}
+FORMS: dict[str, Literal["continuation", "whole"]] = {
+    "solution": "whole",
+    "completion": "continuation",
+    "generation": "whole",
+}
 
 
 class ReplayModel:
@@ -145,7 +150,7 @@ class ReplayModel:
         problem = row.get("problem" if ours else "task_id")
         if not isinstance(problem, str):
             self._refuse(number, "has no task_id; a sample has task_id and completion or solution")
-        field = next((name for name in (("text",) if ours else ("solution", "completion")) if name in row), None)
+        field = next((name for name in (("text",) if ours else FORMS) if name in row), None)
         if field is None:
             self._refuse(number, "has neither completion nor solution; add one of them")
         if not isinstance(row[field], str):

@@ -20,6 +20,8 @@ from .languages import Language
 
 Decided = Callable[[bytes | bytearray], bool]  # of the answers so far: whether the rest does not matter
 STOP = b'{"stop": true}'
+LOST = 75  # status of a compile step whose warm compiler gave up (sandbox/service.py)
+REPORT_BYTES = 4096  # of what a program that reports may write
 START_S = 30.0  # a sandbox that has not said hello by then is broken
 ANSWER_MARGIN_S = 20.0  # what the agent may need beyond a program's wall-clock limit: killing, wiping, sending
 
@@ -38,10 +40,12 @@ class Sandbox(ABC):
     """A warm place that runs one program at a time.
 
     ``hash_seed`` fixes the order in which Python's sets of strings come: the same programs give the same verdicts.
+    ``warm``: whether the language's warm compiler is on board, which only an image has.
     """
 
     backend: str
     hash_seed = 0
+    warm = False
 
     def __init__(self, language: Language, memory_bytes: int) -> None:
         self.language = language
@@ -80,28 +84,52 @@ class Sandbox(ABC):
 
         Raises SandboxError where the sandbox failed, not the program.
         """
-        compile_first = self.language.compile if not program.calls else None
-        if compile_first:
-            built = self._step(program, compile_first, first=True, last=False)
+        language = self.language
+        if program.check:
+            return self._step(program, language.check or language.compile or (), first=True, last=True, compiling=True)
+        compiled = bool(language.compile) and not program.calls
+        if compiled:
+            built = self._compile(program)
             if (built.ending, built.status) != ("exit", 0):
                 self._step(program, ("true",), first=False, last=True)  # wipes
                 return replace(built, ending="compile_error") if built.ending in ("exit", "signal") else built
-        argv = (*self.language.run, *program.args)
-        return self._step(program, argv, first=not compile_first, last=True, decided=decided)
+        argv = (*language.run, *program.args)
+        return self._step(program, argv, first=not compiled, last=True, decided=decided)
+
+    def _compile(self, program: Program) -> Result:
+        """By the warm compiler of this sandbox where it has one and that does not give up, else by the plain one."""
+        language, args = self.language, program.compile_args
+        assert language.compile
+        if self.warm and language.service:
+            argv = (language.file, *language.service_args, *args)
+            built = self._step(program, argv, first=True, last=False, compiling=True, service=True)
+            if (built.ending, built.status) != ("exit", LOST):
+                return built
+            return self._step(program, (*language.compile, *args), first=False, last=False, compiling=True)
+        command = language.warm if self.warm and language.warm else language.compile
+        return self._step(program, (*command, *args), first=True, last=False, compiling=True)
 
     def _step(
-        self, program: Program, argv: Sequence[str], first: bool, last: bool, decided: Decided | None = None
+        self,
+        program: Program,
+        argv: Sequence[str],
+        first: bool,
+        last: bool,
+        decided: Decided | None = None,
+        compiling: bool = False,
+        service: bool = False,
     ) -> Result:
         if self.channel is None:
             raise SandboxError(f"{self.backend}: the sandbox is not running")
         self.programs += 1
         calls = program.calls
-        limits = {**self.limits(program), "first": first, "last": last, "tell": decided is not None}
+        limits = {**self.limits(program, compiling), "first": first, "last": last, "tell": decided is not None}
+        limits["service"] = service
         asked = {
             "files": dict(program.files) if first else {},
             "main": self.language.file,
             "argv": list(argv),
-            "stdin": program.stdin if last else "",
+            "stdin": "" if compiling else program.stdin,
             "calls": calls
             and {
                 "function": calls.function,
@@ -110,7 +138,7 @@ class Sandbox(ABC):
                 "timed": calls.timed,
             },
         }
-        deadline = time.monotonic() + program.limits.wall_s + ANSWER_MARGIN_S
+        deadline = time.monotonic() + limits["wall_s"] + ANSWER_MARGIN_S
         try:
             bodies = [json.dumps(part).encode() for part in (limits, asked)]
             self.channel.send(b"".join(struct.pack(">I", len(body)) + body for body in bodies))
@@ -122,7 +150,7 @@ class Sandbox(ABC):
             sizes = header.pop("lengths")
             stdout, stderr, answers = (self.channel.receive(size, deadline) for size in sizes)
             self.clean = header.pop("clean")
-            return Result(**header, stdout=stdout, stderr=stderr, answers=answers)
+            return Result(**header, stdout=stdout, stderr=stderr, answers=answers, compiling=compiling)
         except SandboxError:
             self.stop()
             raise
@@ -130,19 +158,22 @@ class Sandbox(ABC):
             self.stop()
             raise SandboxError(f"{self.backend}: the agent answered nonsense ({error})") from None
 
-    def limits(self, program: Program) -> dict[str, Any]:
-        """What the agent itself gets to know of a program."""
+    def limits(self, program: Program, compiling: bool) -> dict[str, Any]:
+        """What the agent itself gets to know of a program, or of its compiler's step."""
         language, limits, calls = self.language, program.limits, program.calls
+        answers_bytes = limits.answer_bytes if calls else REPORT_BYTES if program.reports and not compiling else 0
         return {
-            "cpu_s": limits.cpu_s,
-            "wall_s": limits.wall_s,
+            "cpu_s": limits.compile_cpu_s if compiling else limits.cpu_s,
+            "wall_s": limits.compile_wall_s if compiling else limits.wall_s,
             "call_s": list(calls.cpu_s) if calls else [],
             "stdout_bytes": limits.output_bytes,
             "stderr_bytes": limits.output_bytes,
-            "answers_bytes": limits.answer_bytes if calls else 0,
+            "answers_bytes": answers_bytes,
             "file_bytes": language.file_bytes,
             "open_files": language.open_files,
             "processes": language.processes,
+            "stack_bytes": language.stack_bytes,
+            "environment": {**language.environment, **program.environment},
         }
 
     def _frame(self, deadline: float) -> bytearray:

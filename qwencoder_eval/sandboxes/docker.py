@@ -8,6 +8,7 @@ is removed with everything in it.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import struct
@@ -103,6 +104,7 @@ class AttachChannel:
 
 class DockerSandbox(Sandbox):
     backend = "docker"
+    warm = True
 
     def __init__(self, language: Language, memory_bytes: int, client: Any, image: Any, runtime: str | None) -> None:
         super().__init__(language, memory_bytes)
@@ -115,6 +117,8 @@ class DockerSandbox(Sandbox):
         from requests.exceptions import RequestException
 
         agent = ["--user", "setuid", "--accounting", "cgroup", "--memory-by-cgroup", "--memory", str(self.memory_bytes)]
+        if self.warm and self.language.service:
+            agent += ["--service", json.dumps(self.language.service)]
         try:
             self.container = self.client.containers.create(self.image.id, agent, **self.flags())
             params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}

@@ -1,7 +1,7 @@
 """Sandbox images: built from sandbox/images, named by the content of what they are built from, and reused.
 
-``qceval/python:3f2a...`` is the image of exactly this Dockerfile and agent. The digest that a run records is
-the image's own.
+``qceval/python:3f2a...`` is the image of exactly this Dockerfile, base and agent. The digest that a run records is
+the image's own. Every image lies on ``base``; the agent comes last, so that a new agent leaves the tools as they are.
 """
 
 from __future__ import annotations
@@ -9,21 +9,30 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from ..config import bundled
 from ..errors import InfrastructureError
 
-AGENT_FILES = ("agent.py", "calls.py", "watch.py")
+AGENT_FILES = ("agent.py", "calls.py", "service.py", "watch.py")
+BASE = "base"
+AGENT_LAYER = f"""
+COPY {" ".join(AGENT_FILES)} /opt/qceval/
+ENTRYPOINT ["python3", "-s", "/opt/qceval/agent.py"]
+"""
+_base_mutex = threading.Lock()  # images build in parallel, what they share once
 
 
 def build_context(image: str) -> bytes:
     """The build context as a tar file, equal bytes for equal content."""
     sandbox = bundled("sandbox")
-    files = {name: (sandbox / name).read_bytes() for name in AGENT_FILES}
     folder = sandbox / "images" / image
-    files |= {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+    if image != BASE:
+        files |= {name: (sandbox / name).read_bytes() for name in AGENT_FILES}
+        files["Dockerfile"] += AGENT_LAYER.encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in sorted(files.items()):
@@ -40,7 +49,8 @@ def agent_digest() -> str:
 
 
 def tag(image: str) -> str:
-    return f"qceval/{image}:{hashlib.sha256(build_context(image)).hexdigest()[:12]}"
+    content = build_context(image) + (b"" if image == BASE else tag(BASE).encode())
+    return f"qceval/{image}:{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def find(client: Any, image: str) -> Any | None:
@@ -59,14 +69,20 @@ def build(client: Any, image: str, say: Callable[[str], None]) -> Any:
 
     if (found := find(client, image)) is not None:
         return found
+    if image != BASE:
+        with _base_mutex:
+            build(client, BASE, say)
     say(f"building sandbox image {tag(image)} (once)")
     try:
         built, _ = client.images.build(
             fileobj=io.BytesIO(build_context(image)), custom_context=True, tag=tag(image), rm=True,
-            forcerm=True, network_mode="host", labels={"qceval": "image"},
+            forcerm=True, network_mode="host", labels={"qceval": "image"}, buildargs={"BASE": tag(BASE)},
         )  # fmt: skip
     except (BuildError, APIError) as error:
-        reason = " ".join(str(getattr(error, "explanation", None) or error).split())[:300]
+        log = [str(line.get("stream", "")).strip() for line in getattr(error, "build_log", ())]
+        last = [line for line in log if line][-2:]  # what the failed command said, beside which command it was
+        said = str(getattr(error, "explanation", None) or error)
+        reason = " ".join(" ".join([*(line[-200:] for line in last), said]).split())[:400]
         raise InfrastructureError(
             f"image {image}: cannot be built ({reason}); see `qceval doctor`, or use --sandbox namespaces"
         ) from None

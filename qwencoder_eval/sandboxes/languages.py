@@ -13,14 +13,27 @@ from ..errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """How to run programs of one language, and what a sandbox for them may use (bytes, counts)."""
+    """How to run programs of one language, and what a sandbox for them may use (bytes, counts).
+
+    What each field means is said at the head of sandbox/languages.toml.
+    """
 
     name: str
     image: str
     file: str
     run: tuple[str, ...]
     version: tuple[str, ...]
+    check: tuple[str, ...] | None = None
     compile: tuple[str, ...] | None = None
+    warm: tuple[str, ...] | None = None
+    service: tuple[str, ...] | None = None
+    service_args: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    fails_on: str | None = None
+    wrong: str | None = None
+    broken: str | None = None
+    finish: str = ""
+    built: bool = True
     packages: tuple[str, ...] = ()
     fixtures: Mapping[str, str] = field(default_factory=dict)
     memory_bytes: int = 0
@@ -29,6 +42,11 @@ class Language:
     file_bytes: int = 0
     processes: int = 0
     open_files: int = 0
+    stack_bytes: int = 0
+
+    def finishing(self, nonce: str) -> str:
+        """The statement that writes ``nonce`` (letters and digits) to descriptor 3."""
+        return self.finish.replace("{nonce}", nonce).replace("{size}", str(len(nonce)))
 
 
 @cache

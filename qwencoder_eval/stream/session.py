@@ -151,14 +151,14 @@ def generation_key(profile: Profile, problems: Sequence[Problem], sampling: Samp
 
 
 def scoring_key(profile: Profile, problems: Sequence[Problem], backend: Backend, workers: int) -> dict[str, Any]:
-    python = language("python")
+    spoken = [language(name) for name in sorted({problem.language for problem in problems})]
     return {
         **profile.scoring.key(),
         "benchmark_version": profile.benchmark.version,
         "benchmark_file": hashlib.sha256(profile.benchmark.file.read_bytes()).hexdigest(),
         "tests": content_digest([p.id, p.language, p.stub, p.reference, dict(p.tests)] for p in problems),
-        "sandbox": backend.identity(python),
-        "memory_bytes": memory_for_each(python.memory_bytes, workers),
+        "sandbox": {each.name: {**backend.identity(each), "table": digest(asdict(each))[:12]} for each in spoken},
+        "memory_bytes": {each.name: memory_for_each(each.memory_bytes, workers) for each in spoken},
     }
 
 
@@ -196,6 +196,10 @@ def report(
         notes.append(f"left out: {len(model.left_out)} tasks of other dataset versions")
     if problems < whole:
         notes.append(f"partial: {problems} of {whole} problems")
+    explains = getattr(profile.scoring.scorer, "explains", {})
+    notes += [f"{count:g} verdicts {explains[name]}" for name, count in tally.measures.items() if name in explains]
+    if reason := profile.benchmark.apart.get(profile.benchmark.part):
+        notes.append(reason)
     return {
         "benchmark": profile.benchmark.name,
         "model": model.name,

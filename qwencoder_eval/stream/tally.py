@@ -16,9 +16,11 @@ class Tally:
         self.outcomes: dict[str, Counter[str]] = {check: Counter() for check in checks}
         self.passed: dict[str, Counter[str]] = {check: Counter() for check in checks}
         self.samples: Counter[str] = Counter()
+        self.measures: Counter[str] = Counter()  # sums
 
     def add(self, verdict: Verdict) -> None:
         self.samples[verdict.problem] += 1
+        self.measures.update(verdict.measures)
         for check in self.checks:
             outcome = verdict.checks[check]
             self.outcomes[check][outcome.value] += 1
