@@ -17,8 +17,8 @@ LANGUAGES = {
     "sh": "bash", "ts": "typescript",
 }  # fmt: skip
 STOPS = {
-    "cpp": ["\n}"], "cs": ["\n    }\n"], "d": ["\n\n", "\nvoid", "\nbool", "\nint"], "go": ["\nfunc", "struct", "\n// "],
-    "java": ["\n    }\n"], "jl": ["\nfunction", "\nmacro", "\n\n"],
+    "cpp": ["\n}"], "cs": ["\n    }\n"], "d": ["\n\n", "\nvoid", "\nbool", "\nint"],
+    "go": ["\nfunc", "struct", "\n// "], "java": ["\n    }\n"], "jl": ["\nfunction", "\nmacro", "\n\n"],
     "js": ["\nfunction ", "\n/*", "\n//", "\nconsole.log"], "lua": ["\nlocal", "\nfunction", "\n--", "\n\n"],
     "ocaml": ["\n\n", "\n(*", "\ntype", "\nlet"], "php": ["\nfunction", "\n?>", "\n//", "\n#"],
     "pl": ["\nsub", "\n#", "\n\n"], "python": ["\ndef", "\n#", "\nif", "\nclass"], "r": ["\n#", "\n```"],
@@ -48,128 +48,90 @@ SECONDS = {"cs": (15, 10), "go": (30, 30), "jl": (15, 5), "js": (15, 5), "r": (1
 SECONDS |= {"scala": (45, 15), "swift": (45, 5)}
 FLAGS = {"cs": ("-r:System.Numerics.dll",), "ts": ("--target", "esnext")}
 
+# fmt: off
 ROWS = {
     "cpp": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-cpp.jsonl",
-        count=161,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-cpp.jsonl", count=161,
         sha256="4742ca969274bae24dc8d22a51852e9e4f1eb2a2651e3590404c228f0710b3c7",
     ),
     "cs": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-cs.jsonl",
-        count=158,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-cs.jsonl", count=158,
         sha256="76043c91ad9b56881ac4d2f7e64253d9d08cb0a975d2d3a86232f722ce8b85f9",
     ),
     "d": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-d.jsonl",
-        count=156,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-d.jsonl", count=156,
         sha256="a4e89cfe75ad852bd2f06881777dceb3da2bdefbeb7acf2cd77e7973c33715fb",
     ),
     "go": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-go.jsonl",
-        count=154,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-go.jsonl", count=154,
         sha256="2984ed8c39a223660b30cec6f5651848da3ddee652c87279ba5d062a1785df61",
     ),
     "java": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-java.jsonl",
-        count=158,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-java.jsonl", count=158,
         sha256="5ca14cafd479eef2a5d4afb79327bfa301cd4236dfc7989beacb6ff3b4c9a9ee",
     ),
     "jl": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-jl.jsonl",
-        count=159,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-jl.jsonl", count=159,
         sha256="09e46fd52b88d397ec0add34c72ab4aa9641e6c9125a23059046b9e524c29b76",
     ),
     "js": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-js.jsonl",
-        count=161,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-js.jsonl", count=161,
         sha256="bcce2c72a17d3c31782cae908e181d9d0389db2a3716e81ffe0cac4df0f88706",
     ),
     "lua": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-lua.jsonl",
-        count=161,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-lua.jsonl", count=161,
         sha256="0074a7adc5fc7622df698c33a2d3540de68abf49f0730c09839b7ccbc2247c2e",
     ),
     "ocaml": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-ocaml.jsonl",
-        count=155,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-ocaml.jsonl", count=155,
         sha256="e8f3107f4e820fac2b8941d676b106700c02508e4e4b9c96679d9cf1f55ec674",
     ),
     "php": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-php.jsonl",
-        count=161,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-php.jsonl", count=161,
         sha256="c08c3101cb7b21fe19338f1dcf067b39d050a05087573e86dbf29b0878bc6fcd",
     ),
     "pl": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-pl.jsonl",
-        count=161,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-pl.jsonl", count=161,
         sha256="40dd33685f4e6f8824bcd0a97d43479b93e5ff2852e4ffdce71ffd1929c7896d",
     ),
     "python": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-python.jsonl",
-        count=164,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-python.jsonl", count=164,
         sha256="b62d7f05df298598d20bfc31e4b3d7f476bf5697f3aea4a8d593c2d3096c7a9e",
     ),
     "r": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-r.jsonl",
-        count=161,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-r.jsonl", count=161,
         sha256="bc27ece84ce7e2fff9abfa47ea32fa54e3da08f45f39ca037e2a6046a8b8420e",
     ),
     "rb": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-rb.jsonl",
-        count=161,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-rb.jsonl", count=161,
         sha256="ec3ea26d0844c2f1fe06a2cd351824b78ad5ab3552bca09172b6b5911a2de0a4",
     ),
     "rkt": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-rkt.jsonl",
-        count=161,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-rkt.jsonl", count=161,
         sha256="cb13a9500e109ead6043decd09785e7b1934d56d565aed1f6c9393092b4d0109",
     ),
     "rs": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-rs.jsonl",
-        count=156,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-rs.jsonl", count=156,
         sha256="79ba6f41b74f2f42a6aa48db5fc284664722d294d4abce263af91f83f3ed1b96",
     ),
     "scala": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-scala.jsonl",
-        count=160,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-scala.jsonl", count=160,
         sha256="ea17def0a4795768380f41079b3e3c5160ad9025db53f8246ce02ec66a766506",
     ),
     "sh": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-sh.jsonl",
-        count=158,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-sh.jsonl", count=158,
         sha256="c7e5e8d609061a56686695187e7fdafa48a6e2981d2327ff08c856e9bfd5d2af",
     ),
     "swift": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-swift.jsonl",
-        count=158,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-swift.jsonl", count=158,
         sha256="7408bf9a9af0cf7634d6001f6c165cf80d8b4fb71a7eb0a682be5040b01cf680",
     ),
     "ts": Rows(
-        version="reworded",
-        file="multipl_e/qwen_deepseek_completion/humaneval-ts.jsonl",
-        count=159,
+        version="reworded", file="multipl_e/qwen_deepseek_completion/humaneval-ts.jsonl", count=159,
         sha256="d9e819957f872a09745cddf73f74bb46396e6cfed733be7440d3af31c18c48c4",
     ),
 }
+# fmt: on
 
 
 def stripped(problem):
@@ -191,8 +153,8 @@ class MultiPLE(Benchmark):
     version = "1"
     reference = "https://github.com/nuprl/MultiPL-E/tree/360c344/evaluation/src"
     parts = (
-        "cpp", "cs", "d", "go", "java", "jl", "js", "lua", "ocaml", "php", "pl", "python", "r", "rb", "rkt", "rs", "scala",
-        "sh", "swift", "ts",
+        "cpp", "cs", "d", "go", "java", "jl", "js", "lua", "ocaml", "php", "pl", "python", "r", "rb", "rkt", "rs",
+        "scala", "sh", "swift", "ts",
     )  # fmt: skip
     apart = {"python": "the Qwen2.5-Coder report's Python column is the HumanEval score; MultiPL-E has no Python"}
     profiles = {
@@ -223,9 +185,9 @@ class MultiPLE(Benchmark):
         }
 
     def of_qwens_chat_models(self, today):
-        """What differs in QwenLM/Qwen3-Coder at 0ae30f5, instruct/multipl_e/chat/multiple_metrics (and install.sh there).
+        """What differs in QwenLM/Qwen3-Coder at 0ae30f5, instruct/multipl_e/chat/multiple_metrics.
 
-        Its Java is 11, and its programs run without the tuples that they were compiled with.
+        Its Java is 11 (install.sh), and its programs run without the tuples that they were compiled with.
         """
         if self.part == "java":
             return replace(today, attempts=(("--release", "11"),), environment=(("CLASSPATH", "."),))

@@ -66,7 +66,7 @@ class Registry:
         return load(entry, part)
 
     def expand(self, names: str) -> list[str]:
-        """The benchmarks that a list names: ``a,b:x,y,c`` is a, parts x and y of b, and c; ``b`` alone all its parts."""
+        """The benchmarks that a list names: ``a,b:x,y,c`` is a, parts x and y of b, and c; ``b`` alone is all of it."""
         found: list[str] = []
         of = ""  # the benchmark whose part was named last
         for name in filter(None, (name.strip() for name in names.split(","))):

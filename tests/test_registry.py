@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from qwencoder_eval.benchmark import Benchmark
 from qwencoder_eval.config import bundled
 from qwencoder_eval.errors import InputError, PluginError, UsageError
-from qwencoder_eval.registry import discover, load, read
+from qwencoder_eval.registry import Registry, discover, load, read
 
 HEAD = """
 from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
@@ -482,3 +483,95 @@ def test_what_keeps_the_rules_is_taken(folder: Path, change: str) -> None:
     registry = discover([folder])
     (name,) = set(registry.entries) - set(discover().entries)
     assert json.dumps(registry.load(name).profiles) == '{"mine": ["greedy", "calls"], "other": ["file", "calls"]}'
+
+
+# -- benchmarks of several parts ------------------------------------------------------------------------
+
+PARTS = """
+from functools import cached_property
+from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
+from qwencoder_eval.datasets.rows import Rows
+from qwencoder_eval.extraction.programs import as_program
+from qwencoder_eval.scoring.programs import ProgramScorer
+from qwencoder_eval.types import Continue, Problem, Sampling
+
+class Many(Benchmark):
+    name = "many"
+    version = "1"
+    reference = "original"
+    parts = ("js", "py")
+    profiles = {"many": ("greedy", "tests")}
+    decontaminate = ()
+    asking = {"greedy": Asking(Rows(inline=({"id": "a"},)), Continue, Sampling())}
+
+    @cached_property
+    def scoring(self):
+        return {"tests": Scoring(as_program, ProgramScorer(self.name))}
+
+    @cached_property
+    def golden(self):
+        return [Golden({}, "x", {self.name: "passed"}), Golden({}, "x", {self.name: "wrong"})]
+
+    def problem(self, row):
+        return Problem(row["id"], {}, {})
+"""
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Registry:
+    (tmp_path / "many.py").write_text(PARTS)
+    (tmp_path / "js.py").write_text(PARTS.replace('"many"', '"other"').replace('parts = ("js", "py")', ""))
+    return discover([tmp_path])
+
+
+def test_a_part_is_a_benchmark_of_its_own(many: Registry) -> None:
+    js, py = many.load("many:js"), many.load("many:py")
+    assert (js.name, js.part, py.name) == ("many:js", "js", "many:py")
+    assert js.scoring["tests"].scorer.checks == ("many:js",)
+    assert type(js) is type(py)
+    assert type(js).name == "many"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("many", "several parts; it is many:js|py"),
+        ("many:c", "unknown part; it is many:js|py"),
+        ("starter:js", "unknown part; it is starter"),
+        ("manny:js", "did you mean 'many'?"),
+    ],
+)
+def test_a_part_that_is_not_there(many: Registry, name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        many.load(name)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("starter", ["starter"]),
+        ("many", ["many:js", "many:py"]),
+        ("many:js", ["many:js"]),
+        ("many:py,js", ["many:py", "many:js"]),
+        ("many:js,starter", ["many:js", "starter"]),
+        ("many:js,py,starter,humaneval", ["many:js", "many:py", "starter", "humaneval"]),
+        ("starter,js", ["starter", "js"]),
+        ("many,many:js", ["many:js", "many:py"]),
+        (" many:js , py ,", ["many:js", "many:py"]),
+        ("many:js,nothing", ["many:js", "many:nothing"]),
+        ("", []),
+    ],
+)
+def test_a_list_of_names(many: Registry, names: str, expected: list[str]) -> None:
+    assert many.expand(names) == expected
+
+
+def test_a_listing_knows_parts_without_importing(many: Registry) -> None:
+    entry = many.entries["many"]
+    assert entry.parts == entry.languages == ("js", "py")
+
+
+def test_a_property_that_fails_is_refused_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "many.py").write_text(PARTS.replace("Scoring(as_program,", "Scoring(nothing,"))
+    with pytest.raises(PluginError, match=r"scoring.*NameError"):
+        discover([tmp_path]).load("many:js")

@@ -39,16 +39,15 @@ def findings() -> list[dict[str, Any]]:
         remedy = "start a Docker engine" if name == "docker" else "run as root, or let users make namespaces"
         tell(f"sandbox {name}", reason is None, reason or "usable", remedy)
         if isinstance(chosen, DockerBackend) and reason is None:
-            missing = sorted({w.image for w in languages().values() if not images.find(chosen.client, w.image)})
-            tell("images", not missing, ", ".join(missing) or "all built", "qceval sandbox build")
+            named = {each.image for each in languages().values() if each.built}
+            there = sorted(image for image in named if images.find(chosen.client, image))
+            said = f"{len(there)} of {len(named)} built: {', '.join(there) or 'none'}"
+            tell("images", bool(there), said, "they are built when they are needed, or by qceval sandbox build")
     if not isolated:
         tell("isolation", False, "none: only reference solutions can be run", "install Docker")
-    for wanted in languages().values():
-        memory = memory_for_each(wanted.memory_bytes, cores())
-        enough = memory >= wanted.memory_bytes
-        tell(
-            f"memory for {wanted.name}", enough, f"{memory / 2**30:.1f} GiB a program", "fewer --workers give each more"
-        )
+    wanted = max(each.memory_bytes for each in languages().values())
+    memory = memory_for_each(wanted, cores())
+    tell("memory", memory >= wanted, f"{memory / 2**30:.1f} GiB a program", "fewer --workers give each more")
     try:
         data = data_folder()
         tell("data", data is not None, str(data or "QCEVAL_DATA is not set"), "set QCEVAL_DATA, or qceval data pull")

@@ -2,7 +2,7 @@
 
 EvalPlus   {"task_id": ..., "completion": ...}  the text continues the problem's stub
            {"task_id": ..., "solution": ...}    the text is the whole program
-MultiPL-E  {"task_id": ..., "generation": ...}  the whole program as Qwen's evaluations write it, or a chat model's answer
+MultiPL-E  {"task_id": ..., "generation": ...}  the whole program, or a chat model's answer
 ours       {"problem": ..., "sample": ..., "text": ..., "form": ...}, as in a run's completions.jsonl
 
 A file is read twice: once to see that it holds what it should, once to replay it. Neither keeps it in memory.

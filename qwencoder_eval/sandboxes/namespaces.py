@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from functools import cached_property
@@ -34,6 +35,7 @@ SYSTEM = (
     "/etc/alternatives",
     "/etc/ld.so.cache",
 )
+SETTINGS = ("java-*", "mono", "php", "perl", "R", "ghc*", "racket")  # of languages, below /etc
 
 
 def interpreter() -> Path:
@@ -69,6 +71,8 @@ class NamespacesSandbox(Sandbox):
                 links[str(path)] = os.readlink(path)
             elif path.exists():
                 binds[str(path)] = str(path)
+        for pattern in SETTINGS:
+            binds |= {str(path): str(path) for path in Path("/etc").glob(pattern)}
         prefix = interpreter().parent.parent
         if not prefix.is_relative_to("/usr"):
             binds[str(prefix)] = str(prefix)
@@ -155,5 +159,15 @@ class NamespacesBackend:
         user = "nested" if self.rootless else "setuid"
         return {"backend": "namespaces", "version": version, "user": user, "agent": agent_digest()}
 
+    def missing(self, language: Language) -> str | None:
+        """The first command of a language that this machine does not have."""
+        commands = (language.compile, language.run) if language.compile else (language.run,)
+        names = [command[0] for command in commands if command and not command[0].startswith("./")]
+        return next((name for name in names if shutil.which(name) is None), None)
+
     def sandbox(self, language: Language, memory_bytes: int) -> Sandbox:
+        """Raises InfrastructureError where the machine does not have the language."""
+        if language.name != "python" and (command := self.missing(language)):
+            reason = f"namespaces: {language.name}: this machine has no {command}"
+            raise InfrastructureError(f"{reason}; install it, or use --sandbox docker")
         return NamespacesSandbox(language, memory_bytes, self.rootless)

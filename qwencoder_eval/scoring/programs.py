@@ -26,7 +26,7 @@ class ProgramScorer:
     """``Problem.tests`` holds ``before`` and ``after``: the tests, cut where the statement behind the last one goes.
 
     cpu_s, compile_cpu_s  seconds of CPU time for the program and for its compiler
-    attempts              arguments of the compiler; the next ones are tried where a program does not pass with the first
+    attempts              arguments of the compiler; the next are tried where a program does not pass with the first
     linked                (part of a problem's id, arguments): what the compiler gets for these problems as well
     environment           variables that programs get, beside those of the language
     silent                any output is a failure, as in Qwen's evaluation of JavaScript

@@ -165,7 +165,7 @@ def test_what_a_run_leaves(document: Document, rows_of: Rows, starter: list[dict
     assert described["generation"]["dataset"] == report["dataset"]["sha256"]
     assert described["generation"]["sampling"]["n"] == 1
     assert described["generation"]["model"] == "reference"
-    assert described["scoring"]["sandbox"]["backend"] == "none"
+    assert described["scoring"]["sandbox"]["python"]["backend"] == "none"
     assert described["scoring"]["scorer"] == "calls"
     prompts = [prompt["text"] for prompt in described["provenance"]["first_prompts"]]
     assert prompts == [starter[0]["prompt"], starter[1]["prompt"]]

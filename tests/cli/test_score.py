@@ -228,7 +228,7 @@ def test_no_sandbox_for_model_output_unless_asked_twice(
 
 def test_samples_belong_to_one_benchmark(refused: Refused, starter: Starter, samples: Samples) -> None:
     file = samples(references(starter))
-    assert "name one" in refused("score", "--bench", "starter,starter", "--samples", file)
+    assert "name one" in refused("score", "--bench", "starter,humaneval", "--samples", file)
 
 
 def test_the_score_is_the_share_that_passed(
