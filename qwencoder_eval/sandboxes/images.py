@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import tarfile
 import threading
 from collections.abc import Callable
@@ -22,6 +23,7 @@ AGENT_LAYER = f"""
 COPY {" ".join(AGENT_FILES)} /opt/qceval/
 ENTRYPOINT ["python3", "-s", "/opt/qceval/agent.py"]
 """
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _base_mutex = threading.Lock()  # images build in parallel, what they share once
 
 
@@ -79,11 +81,16 @@ def build(client: Any, image: str, say: Callable[[str], None]) -> Any:
             forcerm=True, network_mode="host", labels={"qceval": "image"}, buildargs={"BASE": tag(BASE)},
         )  # fmt: skip
     except (BuildError, APIError) as error:
-        log = [str(line.get("stream", "")).strip() for line in getattr(error, "build_log", ())]
-        last = [line for line in log if line][-2:]  # what the failed command said, beside which command it was
-        said = str(getattr(error, "explanation", None) or error)
-        reason = " ".join(" ".join([*(line[-200:] for line in last), said]).split())[:400]
         raise InfrastructureError(
-            f"image {image}: cannot be built ({reason}); see `qceval doctor`, or use --sandbox namespaces"
+            f"image {image}: cannot be built ({reason(error)}); see `qceval doctor`, or use --sandbox namespaces"
         ) from None
     return built
+
+
+def reason(error: Any) -> str:
+    """What the failed command said last, and which command it was, as one line."""
+    log = "".join(str(line.get("stream", "")) for line in getattr(error, "build_log", ()))
+    lines = [line.strip() for line in COLOUR.sub("", log).splitlines()]
+    last = [line[:200] for line in lines if line and not line.startswith(("Removing intermediate", "--->", "Step "))]
+    said = str(getattr(error, "explanation", None) or error)
+    return " ".join(" ".join([*last[-3:], said]).split())[:700]
