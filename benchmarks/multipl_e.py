@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
 from qwencoder_eval.datasets.rows import Rows
-from qwencoder_eval.extraction.multipl_e import continued, qwen_base, qwen_instruct
+from qwencoder_eval.extraction.multipl_e import continued, qwen_base, qwen_instruct, qwen_instruct_later
 from qwencoder_eval.scoring.programs import ProgramScorer
 from qwencoder_eval.types import Chat, Continue, Message, Problem, Sampling
 
@@ -36,7 +36,7 @@ BEHIND = {
 RUNNERS = {
     "go": ("func TestQceval(t *testing.T) {\n", "}\n"),
     "lua": ("local failures = lu.LuaUnit.run()\nif failures ~= 0 then os.exit(failures) end\n", ""),
-    "ocaml": ("let () =\n", ""),
+    "ocaml": ("let () =\n", "()\n"),
     "rb": (
         "require 'test/unit/ui/console/testrunner'\nTest::Unit::AutoRunner.need_auto_run = false\n"
         "exit(1) unless Test::Unit::UI::Console::TestRunner.run(TestHumanEval.suite).passed?\n",
@@ -161,6 +161,7 @@ class MultiPLE(Benchmark):
         "multipl-e": ("multipl-e", "multipl-e"),
         "qwen-base": ("qwen-base", "qwen-base"),
         "qwen-instruct": ("qwen-instruct", "qwen-instruct"),
+        "qwen-instruct-later": ("qwen-instruct", "qwen-instruct-later"),
     }
     decontaminate = ("prompt", "tests")
 
@@ -176,16 +177,18 @@ class MultiPLE(Benchmark):
     @cached_property
     def scoring(self):
         compile_s, run_s = SECONDS.get(self.part, (15, 15))
-        today = ProgramScorer(self.name, run_s, compile_s, attempts=(FLAGS.get(self.part, ()),))
+        said = r"\S" if self.part in ("rkt", "scala") else None  # there anything on the standard error is a failure
+        today = ProgramScorer(self.name, run_s, compile_s, attempts=(FLAGS.get(self.part, ()),), fails_on=said)
         of_chat = self.of_qwens_chat_models(today)
         return {
             "multipl-e": Scoring(continued, today),
             "qwen-base": Scoring(qwen_base, self.of_qwens_base_models()),
             "qwen-instruct": Scoring(qwen_instruct, of_chat),
+            "qwen-instruct-later": Scoring(qwen_instruct_later, of_chat),
         }
 
     def of_qwens_chat_models(self, today):
-        """What differs in QwenLM/Qwen3-Coder at 0ae30f5, instruct/multipl_e/chat/multiple_metrics.
+        """What differs in QwenLM/Qwen3-Coder at 287d46c, evaluation/multipl_e/chat/multiple_metrics.
 
         Its Java is 11 (install.sh), and its programs run without the tuples that they were compiled with.
         """

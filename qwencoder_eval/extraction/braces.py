@@ -1,7 +1,8 @@
 """Lines and braces of C-like code, as Qwen's evaluation of MultiPL-E answers sees them: no lexer, no grammar.
 
-Rule of all: QwenLM/Qwen3-Coder at 0ae30f5, ``qwencoder-eval/instruct/multipl_e/chat/evaluate.py``. Braces in strings
-and comments count like any other.
+Rule of all: QwenLM/Qwen3-Coder at 0ae30f5, ``qwencoder-eval/instruct/multipl_e/chat/evaluate.py``; of
+``head_and_block`` at 287d46c, ``evaluation/multipl_e/chat/evaluate.py``. Braces in strings and comments count like any
+other.
 """
 
 from __future__ import annotations
@@ -43,6 +44,29 @@ def only_block(code: str, marker: str) -> str:
     lines = code.split("\n")
     block = _block(lines, marker)
     return "\n".join(lines[block.start : block.stop]) if block else code
+
+
+def head_and_block(code: str, marker: str) -> str | None:
+    """The includes and usings of C++ in front of a block, and the block; None where it does not close.
+
+    The block begins with the line that holds ``marker`` and ends with the line of the first closing brace behind which
+    none is open, be it a brace too many. An include within the block comes twice. Lines end as for ``str.splitlines``,
+    and each gets a newline behind it.
+    """
+    kept: list[str] = []
+    found, depth = False, 0
+    for line in code.splitlines():
+        if line.startswith(("#include", "using namespace")):
+            kept.append(line)
+        found = found or marker in line
+        if not found:
+            continue
+        kept.append(line)
+        for brace in _BRACE.findall(line):
+            depth += 1 if brace == "{" else -1
+            if depth <= 0:
+                return "".join(f"{line}\n" for line in kept)
+    return None
 
 
 def _block(lines: list[str], marker: str) -> range:

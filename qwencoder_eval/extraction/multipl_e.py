@@ -1,8 +1,8 @@
-"""Answers to MultiPL-E: from a completion to what stands in front of the tests, by MultiPL-E's rule and Qwen's two.
+"""Answers to MultiPL-E: from a completion to what stands in front of the tests, by MultiPL-E's rule and Qwen's three.
 
 A program is the extraction's answer, a newline, ``Problem.fields["tests"]``. Rules: nuprl/MultiPL-E at 360c344,
 ``automodel_vllm.py``; QwenLM/Qwen3-Coder at 0ae30f5, ``qwencoder-eval/base/benchmarks/multiple-eval`` and
-``qwencoder-eval/instruct/multipl_e/chat/evaluate.py``.
+``qwencoder-eval/instruct/multipl_e/chat/evaluate.py``, and at 287d46c, ``evaluation/multipl_e/chat/evaluate.py``.
 
 Qwen's have quirks that published numbers rest on; they are kept. On some texts Qwen's code raises and the whole
 evaluation ends, so no number rests on these: here the step that cannot be done is left out.
@@ -10,10 +10,11 @@ evaluation ends, so no number rests on these: here the step that cannot be done 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from ..types import Completion, Problem
-from .braces import cut_at_brace, only_block, open_braces, without_block
+from .braces import cut_at_brace, head_and_block, only_block, open_braces, without_block
 from .programs import MAX_CODE
 
 # What Qwen's evaluations put in front, in the order given there.
@@ -25,9 +26,10 @@ _PYTHON_BASE = (
 _PYTHON_INSTRUCT = _PYTHON_BASE.replace("import functools\n", "import statistics\nimport functools\n")
 _CPP_BASE = "stdlib.h algorithm math.h stdio.h vector string climits cstring iostream cassert"
 _CPP_INSTRUCT = (
-    "optional cassert stdlib.h algorithm cmath math.h numeric stdio.h vector set map queue stack list deque "
-    "boost/any.hpp string climits cstring iostream sstream fstream"
+    "cassert stdlib.h algorithm cmath math.h numeric stdio.h vector set map queue stack list deque boost/any.hpp "
+    "string climits cstring iostream sstream fstream"
 )
+_CPP_LATER = f"optional {_CPP_INSTRUCT}"
 _CS_BASE = (
     "using System.Numerics;\nusing System.Diagnostics;\nusing System.Collections.Generic;\nusing System.Linq;\n"
     "using System.Text;\nusing System.Security.Cryptography;\nusing System.Collections.Generic;\n"
@@ -40,6 +42,9 @@ _JAVA_INSTRUCT = (
 
 _PYTHON_STOPS = ("\ndef", "\nclass", "\nif", "\n#", "\nprint")  # instead of the row's
 _TS_STOPS = ("\nexport", "\nimport", "\nconsole.log")  # beside the row's
+
+# What is in front of the brackets of the first C++ function that opens its body at the end of a line.
+_CPP_SIGNATURE = re.compile(r"(?<!\S)(\S++\s++\w++)\s*+\([^\n]*\)\s*\{\n")
 
 _MAIN = {"d": "void main(", "rs": "fn main(", "scala": "def main("}
 
@@ -87,16 +92,31 @@ def qwen_base(problem: Problem, completion: Completion) -> str | None:
 def qwen_instruct(problem: Problem, completion: Completion) -> str | None:
     """The first fenced block of an answer, or all of it, made to fit in front of the tests.
 
-    Rule: Qwen3-Coder, ``extract_func`` of the instruct evaluation, for C++, C#, Go, Java, JavaScript, PHP, Python,
-    shell and TypeScript. Other languages make it raise; the rule for them, ``_other``, is ours.
+    Rule: Qwen3-Coder at 287d46c, ``extract_func`` of the instruct evaluation, for C++, C#, Go, Java, JavaScript, PHP,
+    Python, shell and TypeScript: the one of May to September 2024, which Qwen2's published totals come of. Other
+    languages make it raise; the rule for them, ``_other``, is ours.
+
+    None for a text that is too long.
+    """
+    text, language = completion.text, problem.fields["code"]
+    if len(text) > MAX_CODE:
+        return None
+    if language == "cpp":
+        return _cpp(problem, text)
+    return _INSTRUCT.get(language, _other)(problem, _first_block_or_all(text))
+
+
+def qwen_instruct_later(problem: Problem, completion: Completion) -> str | None:
+    """As ``qwen_instruct``, by Qwen's rule since: C++, Java, Python and shell differ.
+
+    Rule: Qwen3-Coder at 0ae30f5. C++'s is that of 0a8f7b5 (December 2024): an answer with no more than a function's
+    body, as Qwen2 writes them, never passes. In between, from dc5af29 on, C++ had yet another rule.
 
     None for a text that is too long.
     """
     if len(completion.text) > MAX_CODE:
         return None
-    block = first_block(completion.text)
-    rule = _INSTRUCT.get(problem.fields["code"], _other)
-    return rule(problem, completion.text if block is None else block)
+    return _LATER.get(problem.fields["code"], _other)(problem, _first_block_or_all(completion.text))
 
 
 def cut(text: str, stops: Iterable[str]) -> str:
@@ -117,15 +137,34 @@ def first_block(text: str) -> str | None:
     return content if closing else None
 
 
-def _cpp(problem: Problem, code: str) -> str:
-    """The prompt is never put in front, and ``using namespace std;`` goes from all tasks but two.
+def _first_block_or_all(text: str) -> str:
+    block = first_block(text)
+    return text if block is None else block
 
-    Until 0a8f7b5 (December 2024) another rule stood there, which did put it there: older totals do not come of this.
+
+def _cpp(problem: Problem, text: str) -> str:
+    """The function by the prompt's signature, with the includes in front, wherever in the answer it is; else the block.
+
+    The prompt comes in front where the tests' name is not in the code. Quirk: letters in the body will do, a recursive
+    call or part of a word ("eat" in "eaten"), and such a body alone does not compile.
     """
+    signature = _CPP_SIGNATURE.search(problem.stub)
+    code = head_and_block(text, signature[1]) if signature else None
+    if code is None:
+        code = _first_block_or_all(text)
+    name = _captured(problem.fields["tests"], "auto candidate = ", ";\n")
+    if name is not None and name not in code:
+        code = problem.stub + code
+    namespace = "" if "using namespace std;" in code else "using namespace std;\n"
+    return cut_at_brace(f"{namespace}{_includes(_CPP_INSTRUCT, code)}\n{code}\n", 1)
+
+
+def _cpp_later(problem: Problem, code: str) -> str:
+    """The prompt is never put in front, and ``using namespace std;`` goes from all tasks but two."""
     code = without_block(code, "main()")
     if not problem.fields["name"].startswith(("HumanEval_147_", "HumanEval_159_")):
         code = code.replace("using namespace std;", "")
-    return cut_at_brace(f"{_includes(_CPP_INSTRUCT, code)}\n{code}\n", 1)
+    return cut_at_brace(f"{_includes(_CPP_LATER, code)}\n{code}\n", 1)
 
 
 def _cs(problem: Problem, code: str) -> str:
@@ -157,10 +196,14 @@ def _java(problem: Problem, code: str) -> str:
         code = f"{problem.stub}\n{code}"
     elif "class Problem" not in code:
         code = "class Problem {\n" + code
-    code = without_block(code.replace("public class Problem", "class Problem"), "public static void main")
+    code = without_block(code, "public static void main")
     if (opened := open_braces(code)) in (0, 1):
         code = cut_at_brace(code, 2 - opened)
     return _JAVA_INSTRUCT + code
+
+
+def _java_later(problem: Problem, code: str) -> str:
+    return _java(problem, code).replace("public class Problem", "class Problem")
 
 
 def _js(problem: Problem, code: str) -> str:
@@ -185,7 +228,6 @@ def _python(problem: Problem, code: str) -> str:
 
     So it is in HumanEval's own rows; the name can be ``tuple``, ``math.fabs`` or prose. It counts anywhere in the code.
     """
-    code = code.replace("```", "")
     name = _function(problem)
     if not name:
         asserted = (_captured(line, "assert ", "(", ")") for line in problem.fields["tests"].split("\n"))
@@ -193,7 +235,16 @@ def _python(problem: Problem, code: str) -> str:
     return _PYTHON_INSTRUCT + (code if name in code else problem.stub + code)
 
 
+def _python_later(problem: Problem, code: str) -> str:
+    return _python(problem, code.replace("```", ""))
+
+
 def _sh(problem: Problem, code: str) -> str:
+    """The name counts anywhere in the code: the body of a recursive function stays without its head."""
+    return cut_at_brace(code if _function(problem) in code else problem.stub + code, 1)
+
+
+def _sh_later(problem: Problem, code: str) -> str:
     return cut_at_brace(code if f"{_function(problem)}()" in code else problem.stub + code, 1)
 
 
@@ -218,7 +269,6 @@ def _other(problem: Problem, code: str) -> str:
 
 
 _INSTRUCT: dict[str, Callable[[Problem, str], str]] = {
-    "cpp": _cpp,
     "cs": _cs,
     "go": _go,
     "java": _java,
@@ -228,6 +278,13 @@ _INSTRUCT: dict[str, Callable[[Problem, str], str]] = {
     "python": _python,
     "sh": _sh,
     "ts": _ts,
+}
+_LATER = _INSTRUCT | {
+    "cpp": _cpp_later,
+    "java": _java_later,
+    "py": _python_later,
+    "python": _python_later,
+    "sh": _sh_later,
 }
 
 

@@ -78,7 +78,8 @@ def build(client: Any, image: str, say: Callable[[str], None]) -> Any:
     try:
         built, _ = client.images.build(
             fileobj=io.BytesIO(build_context(image)), custom_context=True, tag=tag(image), rm=True,
-            forcerm=True, network_mode="host", labels={"qceval": "image"}, buildargs={"BASE": tag(BASE)},
+            forcerm=True, network_mode="host", buildargs={"BASE": tag(BASE)},
+            labels={} if image == BASE else {"qceval": "image"},
         )  # fmt: skip
     except (BuildError, APIError) as error:
         raise InfrastructureError(

@@ -6,9 +6,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 from ..config import bundled
 from ..errors import UsageError
+
+FIXTURES = ("passes", "fails", "broken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,6 @@ class Language:
     finish: str = ""
     built: bool = True
     packages: tuple[str, ...] = ()
-    fixtures: Mapping[str, str] = field(default_factory=dict)
     memory_bytes: int = 0
     disk_bytes: int = 0
     disk_files: int = 0
@@ -43,6 +45,12 @@ class Language:
     processes: int = 0
     open_files: int = 0
     stack_bytes: int = 0
+
+    @property
+    def fixtures(self) -> dict[str, str]:
+        """The programs of sandbox/fixtures: one passes, one fails a test, one is broken."""
+        folder, suffix = bundled("sandbox") / "fixtures" / self.name, Path(self.file).suffix
+        return {kind: (folder / f"{kind}{suffix}").read_text() for kind in FIXTURES}
 
     def finishing(self, nonce: str) -> str:
         """The statement that writes ``nonce`` (letters and digits) to descriptor 3."""

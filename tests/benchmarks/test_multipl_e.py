@@ -93,7 +93,7 @@ def test_the_tests_are_cut_where_the_last_one_ends(code: str, shared_data: Path)
             assert before.startswith(tests.removesuffix("os.exit(lu.LuaUnit.run())").rstrip())
         else:
             assert (before + after).rstrip() == tests.rstrip()
-        assert after.strip() in ("", "}", "}\n\n}", "}\nvoid main(){}")
+        assert after.strip() in ("", "}", "()", "}\n\n}", "}\nvoid main(){}")
         assert tuple(problem.fields["stop"]) == benchmark.asking["multipl-e"].sampling.stop
 
 

@@ -61,5 +61,5 @@ def test_every_recorded_program_compiles_to_the_same(sandbox: str, code: str, re
         warm = threads.submit(all_of, code, programs, True)
         plain = threads.submit(all_of, code, programs, False)
         pairs = list(zip(programs, warm.result(), plain.result(), strict=True))
-    assert len({one for _, one, _ in pairs}) > 2, "some compile and some do not"
+    assert len({one[:2] for _, one, _ in pairs}) > 1, "some compile and some do not"
     assert [(program.files, one, other) for program, one, other in pairs if one != other] == []

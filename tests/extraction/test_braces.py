@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qwencoder_eval.extraction.braces import cut_at_brace, only_block, open_braces, without_block
+from qwencoder_eval.extraction.braces import cut_at_brace, head_and_block, only_block, open_braces, without_block
 
 
 class Cut(NamedTuple):
@@ -99,6 +99,36 @@ def test_code_without_a_whole_block_stays(code: str) -> None:
     assert only_block(code, "main()") == code
 
 
+HEADS = [
+    ("main() {\n}\nx", "main() {\n}\n"),
+    ("x\nmain() { } y\nz", "main() { } y\n"),
+    ("#include <x>\nx\nusing namespace y;\nmain() {\n}", "#include <x>\nusing namespace y;\nmain() {\n}\n"),
+    (" #include <x>\nusing y;\n// using namespace\nmain() {\n}", "main() {\n}\n"),
+    ("main() {\n#include <x>\n}", "main() {\n#include <x>\n#include <x>\n}\n"),
+    ("using namespace y; main() {\n}", "using namespace y; main() {\nusing namespace y; main() {\n}\n"),
+    ("main() {\n}\n#include <x>", "main() {\n}\n"),
+    ("} {\nmain() {\n}", "main() {\n}\n"),
+    ("} main() {\n}", "} main() {\n"),
+    ("main();\n}\nmain() {\n}", "main();\n}\n"),
+    ("main();\nmain() {\nx\n}", "main();\nmain() {\nx\n}\n"),
+    ("main() {\nif {\n} else {\n}\n}\nb", "main() {\nif {\n} else {\n}\n}\n"),
+    ("a\rmain() {\x0cx\u2028}\r\nb", "main() {\nx\n}\n"),
+    ('main() {\nx = "}";\n}', 'main() {\nx = "}";\n'),
+]
+
+
+@pytest.mark.parametrize(("code", "kept"), HEADS)
+def test_head_and_block(code: str, kept: str) -> None:
+    assert head_and_block(code, "main()") == kept
+
+
+@pytest.mark.parametrize(
+    "code", ["", "main()", "x {\n}", "main() {\nx", "#include <x>\nmain() {\n{ }\n", "main ( ) { }"]
+)
+def test_no_head_of_a_block_that_does_not_close(code: str) -> None:
+    assert head_and_block(code, "main()") is None
+
+
 @pytest.mark.parametrize(("code", "opened"), [("", 0), ("{", 1), ("}", -1), ("{ } {", 1), ('"{" // {', 2), ("}{", 0)])
 def test_open_braces(code: str, opened: int) -> None:
     assert open_braces(code) == opened
@@ -136,6 +166,22 @@ def test_a_block_and_its_surroundings_are_the_code(lines: list[str]) -> None:
     assert "}" in block[-1]
 
 
+@given(LINES, LINES)
+def test_a_block_with_its_head_begins_at_the_marker_and_is_the_shortest_that_closes(
+    lines: list[str], behind: list[str]
+) -> None:
+    kept = head_and_block("\n".join(lines), "main()")
+    if kept is None:
+        return
+    block = kept.split("\n")[:-1]
+    start = next(n for n, line in enumerate(lines) if "main()" in line)
+    assert block == lines[start : start + len(block)]
+    assert block[-1].count("}")
+    assert head_and_block("\n".join(block[:-1]), "main()") is None
+    assert head_and_block("\n".join(["#include <x>", *lines, *behind]), "main()") == f"#include <x>\n{kept}"
+    assert head_and_block(kept, "main()") == kept
+
+
 @given(st.text(alphabet="{}\n\r mainx()"), st.text(alphabet="main()", min_size=1, max_size=2))
 def test_any_text_gives_lines_of_it(code: str, marker: str) -> None:
     for part in (without_block(code, marker), only_block(code, marker), cut_at_brace(code, 1)):
@@ -163,4 +209,5 @@ def test_hostile(code: str) -> None:
     assert len(without_block(code, "main()")) <= len(code)
     assert len(only_block(code, "main()")) <= len(code)
     assert len(cut_at_brace(code, 2)) <= len(code)
+    assert len(head_and_block(code, "main()") or "") <= len(code) + 1
     assert time.process_time() - began < 2

@@ -1,8 +1,8 @@
 """MultiPL-E's answers: what Qwen's own code answers, rule by rule; recorded outputs; hostile texts.
 
-Each row of ``multipl_e.jsonl`` was run through ``extract_func`` (rule qwen_instruct) or ``cleanup_code`` and
-``process_humaneval_test`` (rule qwen_base) of QwenLM/Qwen3-Coder at 0ae30f5, with the problems below; ``expected`` is
-what stood in front of the newline and the tests.
+Each row of ``multipl_e.jsonl`` was run through code of QwenLM/Qwen3-Coder with the problems below; ``expected`` is what
+stood in front of the newline and the tests. Rule qwen_instruct: ``extract_func`` at 287d46c; qwen_instruct_later: that
+at 0ae30f5; qwen_base: ``cleanup_code`` and ``process_humaneval_test`` at 0ae30f5.
 """
 
 from __future__ import annotations
@@ -21,15 +21,27 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qwencoder_eval.extraction.fences import first_fence
-from qwencoder_eval.extraction.multipl_e import continued, cut, first_block, qwen_base, qwen_instruct
+from qwencoder_eval.extraction.multipl_e import (
+    continued,
+    cut,
+    first_block,
+    qwen_base,
+    qwen_instruct,
+    qwen_instruct_later,
+)
 from qwencoder_eval.extraction.programs import MAX_CODE
 from qwencoder_eval.types import Completion, Problem
 
-GOLDEN = [json.loads(line) for line in (Path(__file__).parent / "multipl_e.jsonl").read_text().splitlines()]
+GOLDEN = [
+    (rule, golden)
+    for golden in map(json.loads, (Path(__file__).parent / "multipl_e.jsonl").read_text().split("\n")[:-1])
+    for rule in golden["rules"]
+]
 EXTRACTIONS: dict[str, Callable[[Problem, Completion], str | None]] = {
     "continued": continued,
     "qwen_base": qwen_base,
     "qwen_instruct": qwen_instruct,
+    "qwen_instruct_later": qwen_instruct_later,
 }
 
 
@@ -54,6 +66,9 @@ PROBLEMS = {
     "cpp": problem("cpp", CPP, CPP_TESTS, ("\n}",)),
     "cpp 147": problem("cpp", CPP, CPP_TESTS, ("\n}",), id="HumanEval_147_double_it"),
     "cpp with vector": problem("cpp", "#include<vector>\n#include <string>\n" + CPP, CPP_TESTS, ("\n}",)),
+    "cpp tuple": problem("cpp", CPP.replace("long d", "std::tuple<long, long> d"), CPP_TESTS, ("\n}",)),
+    "cpp helper": problem("cpp", f"long two(long n) {{\n    return 2;\n}}\n{CPP}", CPP_TESTS, ("\n}",)),
+    "cpp no candidate": problem("cpp", CPP, "}\nint main() {\n    assert(double_it((2)) == (4));\n}\n", ("\n}",)),
     "java": problem("java", JAVA, JAVA_TESTS, ("\n    }\n",)),
     "cs": problem("cs", CS, CS_TESTS, ("\n    }\n",)),
     "php": problem(
@@ -125,24 +140,31 @@ def instruct(name: str, text: str) -> str:
     return extracted
 
 
+def later(name: str, text: str) -> str:
+    extracted = qwen_instruct_later(PROBLEMS[name], whole(text))
+    assert extracted is not None
+    return extracted
+
+
 def base(name: str, text: str) -> str:
     extracted = qwen_base(PROBLEMS[name], Completion(text))
     assert extracted is not None
     return extracted
 
 
-@pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: f"{golden['problem']}: {golden['name']}")
-def test_what_qwen_answers(golden: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("rule", "golden"), GOLDEN, ids=[f"{rule} {golden['problem']}: {golden['name']}" for rule, golden in GOLDEN]
+)
+def test_what_qwen_answers(rule: str, golden: dict[str, Any]) -> None:
     completion = Completion(golden["text"], form=golden["form"])
-    assert EXTRACTIONS[golden["rule"]](PROBLEMS[golden["problem"]], completion) == golden["expected"]
+    assert EXTRACTIONS[rule](PROBLEMS[golden["problem"]], completion) == golden["expected"]
 
 
 def test_the_golden_rows_are_of_every_problem_and_differ() -> None:
-    assert {golden["problem"] for golden in GOLDEN} == set(PROBLEMS)
-    assert len({(golden["rule"], golden["problem"], golden["name"]) for golden in GOLDEN}) == len(GOLDEN)
-    assert len({(golden["rule"], golden["problem"], golden["form"], golden["text"]) for golden in GOLDEN}) == len(
-        GOLDEN
-    )
+    assert {golden["problem"] for _, golden in GOLDEN} == set(PROBLEMS)
+    assert len({(rule, golden["problem"], golden["name"]) for rule, golden in GOLDEN}) == len(GOLDEN)
+    texts = {(rule, golden["problem"], golden["form"], golden["text"]) for rule, golden in GOLDEN}
+    assert len(texts) == len(GOLDEN)
 
 
 # Cutting
@@ -372,23 +394,112 @@ def test_php_gets_the_function_twice_where_the_prompt_says_function_in_a_comment
     assert instruct("php prose", f"```php\n<?php\n{with_comment}```") == "<?php\n" + with_comment
 
 
-def test_cpp_never_gets_the_prompt() -> None:
-    assert "double_it" not in instruct("cpp", "```cpp\n    return 2 * n;\n}\n```")
+def test_cpp_gets_the_prompt_where_the_name_is_missing() -> None:
+    body = "    return 2 * n;\n}\n"
+    assert instruct("cpp", f"```cpp\n{body}```").endswith(f"\n\n{CPP}    return 2 * n;")
+    recursive = "    return n ? 2 + double_it(n - 1) : 0;\n}\n"
+    code = instruct("cpp", f"```cpp\n{recursive}```")
+    assert "long double_it" not in code
+    assert code.endswith("#include<fstream>\n\n    return n ? 2 + double_it(n - 1) : 0;")
 
 
-def test_only_two_tasks_of_cpp_keep_their_namespace() -> None:
+def test_cpp_takes_the_function_wherever_in_the_answer_it_is() -> None:
+    function = "long double_it(long n) {\n    return 2 * n;\n}\n"
+    left = "#include<fstream>\n\nlong double_it(long n) {\n    return 2 * n;"
+    for answer in (
+        function,
+        f"```cpp\n{function}```",
+        f"```\nint x;\n```\n```\n{function}```\n",
+        f"```\nstruct S {{\n}};\n{function}int main() {{\n}}\n```",
+        f"Here:\n{function}#include <map>\n",
+    ):
+        assert instruct("cpp", answer).endswith(left)
+
+
+def test_cpp_has_the_namespace_in_front_of_the_includes_but_once() -> None:
+    function = "long double_it(long n) {\n    return 2 * n;\n}\n"
+    assert instruct("cpp", function).startswith("using namespace std;\n#include<cassert>\n")
+    code = instruct("cpp", f"using namespace std;\n#include<cassert>\n{function}")
+    assert code.startswith("#include<stdlib.h>\n")
+    assert code.endswith("\n\nusing namespace std;\n#include<cassert>\nlong double_it(long n) {\n    return 2 * n;")
+
+
+def test_only_the_later_cpp_includes_optional() -> None:
+    assert "#include<optional>" not in instruct("cpp", "x\n}\n")
+    assert "#include<optional>" in later("cpp", "x\n}\n")
+
+
+@pytest.mark.parametrize(
+    ("stub", "line"),
+    [
+        ("long f(long n) {\n", "long f"),
+        ("// See g(x).\nlong f(long n) {\n", "long f"),
+        ("// See g(x) {\nlong f(long n) {\n", "See g"),
+        ("long g(long n) {\n}\nlong f(long n) {\n", "long g"),
+        ("std::map<long, long> f(long n) {\n", "long> f"),
+        ("unsigned long f (long n)\n\n{\n", "long f"),
+        ("long f(long (*g)(long)) {\n", "long f"),
+        ("long f() { }\nlong g() {\n", "long g"),
+        ("long\tf(){\n", "long\tf"),
+    ],
+)
+def test_cpp_signatures(stub: str, line: str) -> None:
+    of = problem("cpp", stub, CPP_TESTS)
+    answer = f"x\ny {line}(double_it) {{\n    z;\n}}\nw\n"
+    assert (qwen_instruct(of, whole(answer)) or "").endswith(f"#include<fstream>\n\ny {line}(double_it) {{\n    z;")
+
+
+@pytest.mark.parametrize(
+    "stub", ["", "long f(long n)", "long f(long n) {", "long f(\n) {\n", "f() {\n", "long ~f() {\n"]
+)
+def test_a_prompt_of_cpp_without_a_signature(stub: str) -> None:
+    """Qwen's raises, or finds the name in the line in front; the block is taken."""
+    answer = "```\nlong f(long n) {\n    return double_it(n);\n}\nint x;\n```"
+    code = qwen_instruct(problem("cpp", stub, CPP_TESTS), whole(answer))
+    assert code is not None
+    assert code.endswith("#include<fstream>\n\nlong f(long n) {\n    return double_it(n);")
+
+
+@pytest.mark.parametrize("text", ["", "x", "    return 2 * n;\n}\n", "double_it"])
+def test_cpp_without_a_candidate_gets_no_prompt(text: str) -> None:
+    assert CPP not in instruct("cpp no candidate", text)
+
+
+def test_a_name_of_shell_counts_wherever_it_is() -> None:
+    for body in ("    # double_it", "    echo $(double_it 1)"):
+        assert instruct("sh", f"```bash\n{body}\n}}\n```") == body
+        assert later("sh", f"```bash\n{body}\n}}\n```") == PROBLEMS["sh"].stub + body
+
+
+def test_later_cpp_never_gets_the_prompt() -> None:
+    assert "double_it" not in later("cpp", "```cpp\n    return 2 * n;\n}\n```")
+
+
+def test_only_two_tasks_of_later_cpp_keep_their_namespace() -> None:
     text = "```cpp\nusing namespace std;\nlong double_it(long n) {\n    return 2 * n;\n}\n```"
-    assert "using namespace" not in instruct("cpp", text)
-    assert "using namespace std;" in instruct("cpp 147", text)
+    assert "using namespace" not in later("cpp", text)
+    assert "using namespace std;" in later("cpp 147", text)
     of_159 = problem("cpp", CPP, CPP_TESTS, id="HumanEval_159_eat")
     of_1477 = problem("cpp", CPP, CPP_TESTS, id="HumanEval_1477_eat")
-    assert "using namespace" in (qwen_instruct(of_159, whole(text)) or "")
-    assert "using namespace" not in (qwen_instruct(of_1477, whole(text)) or "")
+    assert "using namespace" in (qwen_instruct_later(of_159, whole(text)) or "")
+    assert "using namespace" not in (qwen_instruct_later(of_1477, whole(text)) or "")
+
+
+def test_only_the_later_java_makes_a_public_class_private() -> None:
+    code = "public class Problem {\n    public static long doubleIt(long n) {\n    }\n}\n"
+    assert "public class Problem" in instruct("java", code)
+    assert "public class" not in later("java", code)
+
+
+def test_only_the_later_python_has_no_backticks() -> None:
+    assert "```" in instruct("python", "```python\ndef double_it(n):")
+    assert "```" not in later("python", "```python\ndef double_it(n):")
 
 
 @pytest.mark.parametrize("name", ["cpp", "sh"])
 def test_all_is_cut_where_no_line_is_a_brace(name: str) -> None:
     assert instruct(name, "double_it() { f; }") == ""
+    assert later(name, "double_it() { f; }") == ""
 
 
 def test_nothing_of_java_is_cut_where_braces_are_out_of_balance() -> None:
@@ -409,8 +520,8 @@ def test_cs_falls_back_to_the_answer_where_main_does_not_close() -> None:
 
 def test_a_main_of_cpp_that_does_not_close_stays() -> None:
     code = "long double_it(long n) {\n    return 2 * n;\n}\nint main() {\n    return 0;\n"
-    assert "return 2 * n;" in instruct("cpp", code)
-    assert instruct("cpp", f"{code}}}\n").endswith("long double_it(long n) {\n    return 2 * n;")
+    assert "return 2 * n;" in later("cpp", code)
+    assert later("cpp", f"{code}}}\n").endswith("long double_it(long n) {\n    return 2 * n;")
 
 
 @pytest.mark.parametrize(
@@ -418,7 +529,7 @@ def test_a_main_of_cpp_that_does_not_close_stays() -> None:
     [("cpp", "} int main() {\n}"), ("java", "} public static void main() {\n}"), ("cs", "} static void Main() {\n}")],
 )
 def test_a_main_that_closes_before_it_opens_stays(name: str, main: str) -> None:
-    assert main.split("\n")[0] in instruct(name, f"class Problem {{\n{main}\n}}\n")
+    assert main.split("\n")[0] in later(name, f"class Problem {{\n{main}\n}}\n")
 
 
 def test_a_class_of_cs_that_closes_before_it_opens_is_not_cut_out() -> None:
@@ -501,7 +612,8 @@ def test_a_text_too_long_holds_no_code(extract: Callable[..., str | None], form:
 PIECES = [
     "```", "```java", "", "x", "}", "  }", "{", "} {", "?>", "<?php", "using System;", "using namespace std;",
     "class Problem {", "public class Problem", "int main() {", "public static void main(String[] a) {", "def main(",
-    "static void Main() {", "fn main() {", "func double_it", "function double_it() {", "double_it() {", " DoubleIt(",
+    "static void Main() {", "fn main() {", "func double_it", "long double_it(long n) {", "#include<vector>", "\f",
+    "function double_it() {", "double_it() {", " DoubleIt(",
     "public static long doubleIt(long n) {", "\x00", "\ud800", "\r",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=15).map("\n".join) | st.text(max_size=40)
@@ -539,7 +651,16 @@ def test_what_was_extracted_once_stays_where_only_the_prompt_is_added(text: str,
 @given(TEXTS, st.sampled_from(sorted(PROBLEMS)))
 def test_prose_around_a_block_changes_nothing(text: str, name: str) -> None:
     block = f"```\n{text.replace('`', '')}```"
-    assert instruct(name, f"Here it is:\n\n{block}\n\nThat {{was}} it.\n```\ny\n```") == instruct(name, block)
+    around = f"Here it is:\n\n{block}\n\nThat {{was}} it.\n```\ny\n```"
+    assert later(name, around) == later(name, block)
+    if PROBLEMS[name].fields["code"] != "cpp":  # its function can go on behind the block
+        assert instruct(name, around) == instruct(name, block)
+
+
+@given(TEXTS, st.sampled_from(sorted(PROBLEMS)))
+def test_most_languages_have_had_one_rule(text: str, name: str) -> None:
+    if PROBLEMS[name].fields["code"] in ("cs", "go", "js", "php", "ts"):
+        assert instruct(name, text) == later(name, text)
 
 
 HOSTILE = {
@@ -555,6 +676,9 @@ HOSTILE = {
     "classes": "class Problem\n" * 70_000,
     "classes, unclosed": "class Problem {\n" * 60_000,
     "signatures": "public static " * 70_000,
+    "signatures of C++": "long double_it(long n) {\n" * 40_000,
+    "signatures of C++ in a line": "long double_it(" * 66_000,
+    "includes": "#include <map>\n" * 66_000 + "long double_it",
     "half signatures": "public static  doubleIt(" * 40_000,
     "functions": "function " * 110_000,
     "php": "<?php ?>" * 120_000,
@@ -600,26 +724,36 @@ def of_row(row: dict[str, Any], code: str) -> Problem:
 
 
 # Of the code that Qwen's makes of each answer of generations_LANG.jsonl.gz, a null byte behind each: SHA-256.
+# C++ and shell that pass under the first are as many as were published, 75 and 48; under the later 13 and 51.
 INSTRUCT = {
-    "cpp": (161, "cdaf256669b343fb5cce80a839e3883712428dd5c584e8320d6ffa3da235d779"),
+    "cpp": (161, "9cd807dd81d30916227751dbfb5e8ef81009f85145f904d72ea776be39deec65"),
     "cs": (158, "62a7e79db887b3a02e27ece38794d3841d6d9ca878f2071ef05ae8a6a694388a"),
     "java": (158, "17ce4ae4d4aa8e5594d6ae6474aee85757573711dfeb3cd0662374a23108e4fb"),
     "js": (161, "517bc355cb2eabd5d6e48f6c72b31bc6e3c54b3304ee65ea6a227c9f38e3198b"),
     "php": (161, "82ee1a89ca4d957d734966955697ef80608f6003fc4f8ee42bc7259227a76e79"),
     "python": (164, "5c04729748dbe04f681d29ee533187d22d8ff74c5016ba28173f946c5643ad93"),
-    "sh": (158, "2b78065d6a801f46d5631c119b20d44e02ec472576ce5dc0141ff39fb0f9a582"),
+    "sh": (158, "32c36bfa6fe0f6918a402721618b7e87384e33d711e81319fbc3efbb756064a9"),
     "ts": (159, "2ac78bbb04159ff3a0ebbb5237ef411ba5d48a6f8ecb6ae87b8dd1aa7c21a9a7"),
+}
+LATER = INSTRUCT | {
+    "cpp": (161, "cdaf256669b343fb5cce80a839e3883712428dd5c584e8320d6ffa3da235d779"),
+    "sh": (158, "2b78065d6a801f46d5631c119b20d44e02ec472576ce5dc0141ff39fb0f9a582"),
 }
 
 
 @pytest.mark.parametrize("code", INSTRUCT)
-def test_recorded_answers(code: str, recorded: Path) -> None:
-    count, expected = INSTRUCT[code]
+@pytest.mark.parametrize(("extract", "of"), [(qwen_instruct, INSTRUCT), (qwen_instruct_later, LATER)])
+def test_recorded_answers(
+    code: str,
+    extract: Callable[[Problem, Completion], str | None],
+    of: dict[str, tuple[int, str]],
+    recorded: Path,
+) -> None:
     found = rows(recorded / "qwen2-instruct-multipl-e" / f"generations_{code}.jsonl.gz")
     digest = hashlib.sha256()
     for row in found:
-        digest.update((qwen_instruct(of_row(row, code), whole(row["generation"])) or "").encode() + b"\0")
-    assert (len(found), digest.hexdigest()) == (count, expected)
+        digest.update((extract(of_row(row, code), whole(row["generation"])) or "").encode() + b"\0")
+    assert (len(found), digest.hexdigest()) == of[code]
 
 
 @pytest.mark.parametrize(
