@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..benchmark import Benchmark, profile
-from ..errors import QcevalError
+from ..errors import InfrastructureError, QcevalError
 from ..sandboxes.base import Backend
 from ..sandboxes.pool import Pool
 from ..scoring.base import cut
@@ -19,7 +19,10 @@ def said(checks: Mapping[str, str]) -> str:
 
 
 def failing(benchmark: Benchmark, backend: Backend) -> list[str]:
-    """A line for each vector whose verdict is another than expected; empty where all hold."""
+    """A line for each vector whose verdict is another than expected; empty where all hold.
+
+    Raises InfrastructureError where the language of the benchmark cannot be had here.
+    """
     lines = []
     with Pool(backend, 1) as pool:
         for number, vector in enumerate(benchmark.golden):
@@ -31,6 +34,8 @@ def failing(benchmark: Benchmark, backend: Backend) -> list[str]:
                 sample = Sample(problem.id, 0, Completion(vector.output))
                 judged = Judge(chosen.scoring, references, pool, None, {}).judge(problem, sample)
             except (QcevalError, KeyError, TypeError, ValueError) as error:
+                if type(error) is InfrastructureError:
+                    raise  # an image that cannot be built concerns all vectors
                 lines.append(f"golden[{number}]: {type(error).__name__}: {error}")
                 continue
             found = {check: outcome.value for check, outcome in judged.checks.items()}
