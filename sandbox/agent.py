@@ -378,14 +378,15 @@ class Agent:
             others = {int(name) for name in os.listdir("/proc") if name.isdigit()} - {1, self.service.process}
             if not others:
                 return
-            killer = os.fork()
-            if killer == 0:  # as the program's user, whose processes all get it at once, faster than they can fork
-                try:
-                    os.setresuid(self.uid, self.uid, self.uid)
-                    os.kill(-1, signal.SIGKILL)
-                finally:
-                    os._exit(0)
-            os.waitpid(killer, 0)
+            # As the program's user, whose processes all get it at once, faster than they can fork. Not by a fork of
+            # our own: there may be no room for one.
+            os.setresuid(-1, self.uid, -1)
+            try:
+                os.kill(-1, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            finally:
+                os.setresuid(-1, 0, -1)
             for pid in others:  # one that has not become that user yet
                 try:
                     os.kill(pid, signal.SIGKILL)

@@ -1,5 +1,6 @@
 import java.io.*;
 import java.net.URI;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.*;
 import javax.tools.*;
@@ -78,6 +79,11 @@ public class Compiler {
         out.write(bytes);
     }
 
+    /** What javac says where its stack, its memory or a fault of its own ends it. */
+    static boolean gaveUp(String said) {
+        return said.contains("has occurred in the compiler") || said.contains("system is out of resources");
+    }
+
     public static void main(String[] args) throws IOException {
         JavaCompiler javac = ToolProvider.getSystemJavaCompiler();
         StandardJavaFileManager standard = javac.getStandardFileManager(null, null, StandardCharsets.UTF_8);
@@ -86,18 +92,30 @@ public class Compiler {
         OutputStream out = new BufferedOutputStream(System.out);
         for (String request = line(in); request != null; request = line(in)) {
             String[] words = request.split(" ");
-            String text = new String(in.readNBytes(Integer.parseInt(words[0])), StandardCharsets.UTF_8);
+            byte[] source = in.readNBytes(Integer.parseInt(words[0]));
             List<String> options = new ArrayList<>(List.of(words).subList(2, words.length));
             options.add("-proc:none");
             StringWriter said = new StringWriter();
             Files files = new Files(standard);
-            int status;
+            int[] ended = {75};
+            // On a stack that is smaller than the plain compiler's: what has no room on it is left to that one.
+            Thread thread = new Thread(null, () -> {
+                try {
+                    String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(source)).toString();
+                    List<Source> sources = List.of(new Source(words[1], text));
+                    boolean good = javac.getTask(said, files, null, options, null, sources).call();
+                    ended[0] = good ? 0 : gaveUp(said.toString()) ? 75 : 1;
+                } catch (Throwable error) { // also a source that is not UTF-8
+                    said.write(error.toString());
+                }
+            }, "compile", 384 << 10);
+            thread.start();
             try {
-                status = javac.getTask(said, files, null, options, null, List.of(new Source(words[1], text))).call() ? 0 : 1;
-            } catch (Throwable error) {
-                said.write(error.toString());
-                status = 75;
+                thread.join();
+            } catch (InterruptedException error) {
+                throw new IOException(error);
             }
+            int status = ended[0];
             Collection<Made> made = status == 0 ? files.made.values() : List.of();
             out.write((status + " " + made.size() + "\n").getBytes(StandardCharsets.UTF_8));
             part(out, "said", said.toString().getBytes(StandardCharsets.UTF_8));

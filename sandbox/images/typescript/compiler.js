@@ -66,11 +66,17 @@ function compile(name, text, options) {
   return { status, said: ts.formatDiagnostics(ts.sortAndDeduplicateDiagnostics(found), host), made };
 }
 
+// Whether the program could change what is found in the library, or takes in anything beside it: then all is checked.
 function touchesLibrary(program, own) {
   program.getTypeChecker(); // binds every file: from here on each knows what it declares
-  if (ts.isExternalModule(own)) return /\bdeclare\s+(global|module)\b/.test(own.text);
+  const others = program.getSourceFiles().filter((file) => file !== own);
+  if (ts.isExternalModule(own) || own.libReferenceDirectives.length > 0) return true;
+  if (others.some((file) => !program.isSourceFileDefaultLibrary(file))) return true;
+  const augments = (node) =>
+    ts.isModuleDeclaration(node) && (ts.isStringLiteral(node.name) || (node.flags & ts.NodeFlags.GlobalAugmentation) !== 0);
+  if (own.statements.some(augments)) return true;
   const names = [...(own.locals ?? new Map()).keys()];
-  return program.getSourceFiles().some((file) => file !== own && names.some((each) => file.locals?.has(each)));
+  return others.some((file) => names.some((each) => file.locals?.has(each)));
 }
 
 let waiting = Buffer.alloc(0);
