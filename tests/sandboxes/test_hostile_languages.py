@@ -18,7 +18,7 @@ from qwencoder_eval.sandboxes.docker import DockerBackend, DockerSandbox
 from qwencoder_eval.sandboxes.languages import languages
 from qwencoder_eval.types import Limits
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 HOSTILE = tomllib.loads((Path(__file__).parent / "hostile.toml").read_text())
 HOSTILE["typescript"] = {
