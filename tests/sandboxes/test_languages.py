@@ -456,6 +456,8 @@ SAME: dict[str, dict[str, str]] = {
         "empty": "",
         "only the library": BITS,
         "the library in the middle": "#include <cstdio>\nstruct S { int vector; };\n" + BITS + VECTOR,
+        "using before any library": "using namespace std;\n#include <optional>\n" + BITS + VECTOR,
+        "using before any library, unused": "using namespace std; int count = 1;\n" + BITS + VECTOR,
         "the library behind using": "#include <vector>\nusing namespace std;\nint count = 1;\n" + BITS + VECTOR,
         "a type error": BITS + 'int main() { int x = "one"; }',
         "a syntax error": BITS + "int main() { int x = ; }",

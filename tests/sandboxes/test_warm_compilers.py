@@ -53,7 +53,7 @@ def honest(docker: Kept, name: str) -> None:
 
 def test_what_is_warm() -> None:
     assert set(SERVED) == {"java", "typescript"}
-    assert set(WARM) == {"cpp", *SERVED}
+    assert set(WARM) == {"cpp", "csharp", *SERVED}
 
 
 # -- one program -------------------------------------------------------------------------------------
