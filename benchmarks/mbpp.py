@@ -2,13 +2,14 @@
 
 from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
 from qwencoder_eval.datasets.rows import Rows
-from qwencoder_eval.extraction.programs import as_program, sanitized_program
+from qwencoder_eval.extraction.programs import detabbed_program, sanitized_program
 from qwencoder_eval.scoring.calls import CallScorer
-from qwencoder_eval.types import Continue, Problem, Sampling
+from qwencoder_eval.types import Chat, Continue, Message, Problem, Sampling
 
 SUITES = {"mbpp": "base_input", "mbpp+": "plus_input"}
 # Stop strings of a direct completion: EvalPlus's common ones, then MBPP's (evalplus/provider/utility.py).
-STOP = ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(", '\n"""', "\nassert")
+COMMON = ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(")
+STOP = (*COMMON, '\n"""', "\nassert")
 FENCES = ("\n```\n", "```")  # Qwen's evaluation adds these
 
 # Rows are JSON, which has no tuples. What the functions are called with, by task (evalplus/data/mbpp.py at 26d6d00):
@@ -53,6 +54,22 @@ def stripped_with_newline(problem):
     return Continue(problem.fields["prompt"].strip() + "\n")
 
 
+def in_a_script(problem):
+    """EvalPlus's chat (evalplus/codegen.py, evalplus/provider/utility.py): the answer's code fence is open already."""
+    asked = "Please provide a self-contained Python script that solves the following problem in a markdown code block:"
+    opened = "Below is a Python script with a self-contained function that solves the problem and passes corresponding"
+    question = f"{asked}\n```\n{problem.fields['prompt'].strip()}\n```\n"
+    return Chat((Message("user", question), Message("assistant", f"{opened} tests:\n```python\n")))
+
+
+def completed(problem):
+    """Qwen's chat for instruct models (QwenLM/Qwen3-Coder at 0ae30f5, qwencoder-eval/instruct/eval_plus/model.py)."""
+    system = "You are an intelligent programming assistant to produce Python algorithmic solutions"
+    question = "Can you complete the following Python function?\n"
+    question += f"```python\n{problem.fields['prompt'].strip()}\n```\n"
+    return Chat((Message("system", system), Message("user", question), Message("assistant", "```python\n")))
+
+
 TODAY = Rows(
     version="v0.2.0", file="mbppplus/MbppPlus-v0.2.0.jsonl.gz", count=378,
     sha256="cb088ea309f08b1d161ff85fac8a367c4366006c5ae64add122c738f7f5f57d4", release=("MbppPlus", "v0.2.0"),
@@ -79,16 +96,21 @@ class Mbpp(Benchmark):
     asking = {
         "greedy": Asking(TODAY, stripped_with_newline, Sampling(max_tokens=768, stop=STOP)),
         "qwen": Asking(QWENS, stripped_with_newline, Sampling(max_tokens=768, stop=STOP + FENCES)),
+        "chat": Asking(TODAY, in_a_script, Sampling(max_tokens=768, stop=(*COMMON, "\n```\n"))),
+        "qwen-instruct": Asking(QWENS, completed, Sampling(max_tokens=2048, stop=(*COMMON, "\n#", "\n```"))),
     }
     scoring = {
-        "evalplus": Scoring(as_program, TODAYS),
+        "evalplus": Scoring(detabbed_program, TODAYS),
         "sanitized": Scoring(sanitized_program, TODAYS),
-        "evalplus-0.2.1": Scoring(as_program, CallScorer(SUITES, "0.2.1", "mbpp")),
+        "evalplus-0.2.1": Scoring(detabbed_program, CallScorer(SUITES, "0.2.1", "mbpp")),
+        "sanitized-0.2.1": Scoring(sanitized_program, CallScorer(SUITES, "0.2.1", "mbpp")),
     }
     profiles = {
         "evalplus": ("greedy", "evalplus"),
         "evalplus-sanitized": ("greedy", "sanitized"),
         "qwen": ("qwen", "evalplus-0.2.1"),
+        "evalplus-chat": ("chat", "sanitized"),
+        "qwen-instruct": ("qwen-instruct", "sanitized-0.2.1"),
     }
     decontaminate = ("prompt", "canonical_solution", "assertion")
     golden = (

@@ -62,7 +62,38 @@ class Chat:
     messages: tuple[Message, ...]
 
 
-Prompt = Continue | Chat
+@dataclass(frozen=True, slots=True)
+class Infill:
+    """Ask for what stands between ``prefix`` and ``suffix``, in the way of the model's own format.
+
+    ``files`` are other files of the repository (path, text), ``path`` that of the target; with either, the format for
+    repositories is used. The budgets (tokens) say how much is kept where a benchmark's rule cuts: of the prefix its
+    end, of the suffix its beginning, of the files together their beginning. None keeps all.
+    """
+
+    prefix: str
+    suffix: str
+    files: tuple[tuple[str, str], ...] = ()
+    path: str = ""
+    repository: str = ""
+    prefix_tokens: int | None = None
+    suffix_tokens: int | None = None
+    files_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Ask which continuation of ``context`` the model holds for the likeliest; nothing is generated.
+
+    ``normalisation``: log-probabilities are compared as they are, by token, or by character of the continuation.
+    """
+
+    context: str
+    continuations: tuple[str, ...]
+    normalisation: Literal["none", "tokens", "characters"] = "none"
+
+
+Prompt = Continue | Chat | Infill | Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +106,25 @@ class Sampling:
     seed: int = 0
 
 
+FinishReason = Literal["stop", "length", "prompt_too_long", "recorded", "reference"]
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model answered. ``form`` says whether the text continues ``Problem.stub`` or stands alone."""
+    """What a model answered. ``form`` says whether the text continues ``Problem.stub`` or stands alone.
+
+    ``thoughts`` is what a model wrote for itself before its answer, where its profile says how that is marked.
+    ``logprobs`` are those of the continuations of a Choice, and ``text`` is then the one that was chosen.
+    ``prompt_too_long``: the prompt did not fit the model's context, and nothing was generated.
+    """
 
     text: str
     form: Literal["continuation", "whole"] = "continuation"
-    finish_reason: Literal["stop", "length", "recorded", "reference"] = "stop"
+    finish_reason: FinishReason = "stop"
     prompt_tokens: int | None = None
     tokens: int | None = None
+    thoughts: str = ""
+    logprobs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..benchmark import Benchmark, profile
 from ..config import results_folder
 from ..errors import UsageError
 from ..models.base import Model
+from ..models.choose import ready
 from ..models.reference import ReferenceModel
 from ..models.replay import ReplayModel
 from ..registry import discover
@@ -22,11 +24,13 @@ from ..runs.directory import evidence
 from ..runs.journal import Journal
 from ..sandboxes.base import Backend
 from ..sandboxes.choose import choose
+from ..sandboxes.none import NoneBackend
 from ..scoring.base import cut
 from ..stream.golden import failing
-from ..stream.session import Settings, run_benchmark
-from . import options
-from .options import Bars, cores, print_json, say
+from ..stream.session import Settings, fitting_profile, run_benchmarks
+from . import generation, options
+from .display import Display
+from .options import cores, print_json, say
 
 
 def evaluate(
@@ -36,13 +40,14 @@ def evaluate(
     flags: dict[str, Any],
     sampling: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    """Evaluate one model on benchmarks, one after the other, and print nothing but progress."""
-    profiles = [profile(bench, profile_name) for bench in benches]
+    """Evaluate one model on benchmarks, all in one stream, and print nothing but progress."""
+    scored = not flags.get("no_score")
+    profiles = [fitting_profile(bench, profile_name, model, flags["offline"]) for bench in benches]
     reference = isinstance(model, ReferenceModel)
     trusted = flags["unsafe"] or reference
-    backend = choose(flags["sandbox_name"], trusted, say, flags["runtime"])
+    backend = choose(flags["sandbox_name"], trusted, say, flags["runtime"]) if scored else NoneBackend()
     first = []
-    if backend.name == "none":
+    if scored and backend.name == "none":
         first.append("UNSANDBOXED: programs run with your rights")
     if reference:
         first.append("no --model: the reference solutions are run")
@@ -55,15 +60,14 @@ def evaluate(
         ks=tuple(sorted(set(flags["ks"]))),
         offline=flags["offline"],
         cached=not flags["no_cache"],
+        scored=scored,
         **sampling,
     )
-    reports = []
-    for chosen in profiles:
-        bars = Bars(chosen.benchmark.name)
-        try:
-            reports.append(run_benchmark(chosen, model, backend, settings, bars, say))
-        finally:
-            bars.close()
+    display = Display(benches[0].name if len(benches) == 1 else f"{len(benches)} benchmarks", scored)
+    try:
+        reports = run_benchmarks(profiles, model, backend, settings, display, say)
+    finally:
+        display.close()
     return [*reports, *means(benches, reports)]
 
 
@@ -98,36 +102,48 @@ def load(names: str, plugins: Sequence[Path]) -> list[Benchmark]:
 
 @click.command("run")
 @click.option("--bench", required=True, metavar="NAME[,NAME]", help="Benchmarks; see qceval list.")
-@click.option("--model", metavar="M", help="The model; without it the reference solutions are run.")
-@click.option("--backend", type=click.Choice(["auto", "reference", "replay"]), default="auto", show_default=True)
+@click.option("--backend", type=click.Choice(generation.BACKENDS), default="auto", show_default=True)
 @click.option("--samples", type=click.Path(path_type=Path), metavar="FILE", help="Recorded outputs, for replay.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N problems.")
-@click.option("-n", "n", type=click.IntRange(1), metavar="N", help="Samples a problem.")
-@click.option("--temperature", type=click.FloatRange(0), metavar="T")
+@click.option("--no-score", is_flag=True, help="Generate only; the same command without it scores.")
 @options.profile
+@generation.asking
+@generation.sampling
+@generation.engine
+@generation.server
 @options.running
 def run_command(
-    bench: str, model: str | None, backend: str, samples: Path | None, profile_name: str | None, limit: int | None,
-    n: int | None, temperature: float | None, **flags: Any,
+    bench: str, backend: str, samples: Path | None, profile_name: str | None, limit: int | None, n: int | None,
+    temperature: float | None, top_p: float | None, max_tokens: int | None, seed: int | None, **flags: Any,
 ) -> int:  # fmt: skip
-    """Generate and score. Killed or interrupted, the same command continues.
+    """Generate and score. Without --model the reference solutions are run. Killed or interrupted, the same command
+    continues.
 
-    Example: qceval run --bench humaneval,starter
+    Example: qceval run --bench humaneval,starter --model Qwen/Qwen2.5-Coder-7B
     """
-    chosen: Model
-    if samples is not None or backend == "replay":
-        if samples is None:
-            raise UsageError("--backend replay: give the recorded outputs with --samples FILE")
-        if (limit, n, temperature) != (None, None, None):
-            raise UsageError("--samples: recorded outputs are scored as they are; drop --limit, -n and --temperature")
-        chosen = ReplayModel(samples, model)
-    elif model in (None, "reference"):
-        chosen = ReferenceModel()
-    else:
-        raise UsageError(f"--model {model}: no generating backend is installed; score its outputs with qceval score")
-    benches = load(bench, flags["plugins"])
-    sampling = {"limit": limit, "n": n, "temperature": temperature}
-    return finish(evaluate(benches, chosen, profile_name, flags, sampling), flags["as_json"])
+    wanted = generation.wanted(flags)
+    sampling = {
+        "limit": limit, "n": n, "temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed,
+    }  # fmt: skip
+    with ExitStack() as stack:
+        model: Model
+        if samples is not None or backend == "replay":
+            if samples is None:
+                raise UsageError("--backend replay: give the recorded outputs with --samples FILE")
+            if given := [name for name, value in sampling.items() if value is not None]:
+                named = ", ".join(f"{'-' if name == 'n' else '--'}{name.replace('_', '-')}" for name in given)
+                raise UsageError(f"--samples: recorded outputs are scored as they are; drop {named}")
+            model = ReplayModel(samples, wanted.model or None)
+        elif wanted.model in ("", "reference") or backend == "reference":
+            if wanted.server or backend not in ("auto", "reference"):
+                raise UsageError(f"--backend {backend}: which model? name it with --model")
+            model = ReferenceModel()
+        else:
+            load(bench, flags["plugins"])  # a wrong name is said before a model is looked for
+            out, cached = flags["out"] or results_folder(), not flags["no_cache"]
+            model = stack.enter_context(ready(wanted, backend, out, cached, say))
+        benches = load(bench, flags["plugins"])
+        return finish(evaluate(benches, model, profile_name, flags, sampling), flags["as_json"])
 
 
 @click.command("score")

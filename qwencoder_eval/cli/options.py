@@ -1,21 +1,14 @@
-"""Options that several commands share, and how progress is drawn."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-
-from ..stream.session import Progress
-
-LOG_EVERY_S = 30.0
 
 
 def say(text: str) -> None:
@@ -73,41 +66,3 @@ running = apply(
     plugins,
     as_json,
 )
-
-
-class Bars(Progress):
-    """Progress on standard error, one phase at a time: a bar on a terminal, a line now and then in a log."""
-
-    def __init__(self, title: str) -> None:
-        self.title = title
-        self.bar: Any = None
-        self.name = ""
-        self.said = time.monotonic()
-
-    def phase(self, name: str, total: int, done: int) -> None:
-        if self.name != name:
-            from tqdm import tqdm
-
-            self.close()
-            self.name = name
-            label = f"{self.title}: {name}"
-            quiet = None if sys.stderr.isatty() else io.StringIO()
-            self.bar = tqdm(total=total, initial=done, desc=label, unit="", file=quiet, leave=False)
-        else:
-            self.bar.total = total
-            self.move(done - self.bar.n)
-
-    def tick(self, name: str, more: int) -> None:
-        if name == self.name:
-            self.move(more)
-
-    def move(self, more: int) -> None:
-        self.bar.update(more)
-        if not sys.stderr.isatty() and time.monotonic() - self.said > LOG_EVERY_S:
-            self.said = time.monotonic()
-            say(f"{self.title}: {self.name} {self.bar.n} of {self.bar.total}")
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None

@@ -5,6 +5,8 @@ Each returns None where there is no code that can be run. The raw text is always
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..types import Completion, Problem
 from .fences import first_fence, last_fence
 from .python import sanitize
@@ -19,9 +21,17 @@ def as_program(problem: Problem, completion: Completion) -> str | None:
     return completion.text if completion.form == "whole" else problem.stub + completion.text
 
 
+def detabbed_program(problem: Problem, completion: Completion) -> str | None:
+    """``as_program``, with four blanks for every tab of the completion.
+
+    EvalPlus replaces them while it generates (evalplus/provider/vllm.py at 26d6d00), and so does Qwen's evaluation.
+    """
+    return as_program(problem, replace(completion, text=completion.text.replace("\t", "    ")))
+
+
 def sanitized_program(problem: Problem, completion: Completion) -> str | None:
-    """``as_program``, then EvalPlus's sanitising rule around the problem's entry point."""
-    text = as_program(problem, completion)
+    """``detabbed_program``, then EvalPlus's sanitising rule around the problem's entry point."""
+    text = detabbed_program(problem, completion)
     return text and (sanitize(text, str(problem.fields["entry_point"])) or None)
 
 

@@ -1,1 +1,1 @@
-"""Where completions come from: reference solutions, recorded files, and later the engines."""
+"""Where completions come from: reference solutions, recorded files, engines and servers."""

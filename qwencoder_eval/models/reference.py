@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from dataclasses import asdict
 from typing import Any
 
 from ..errors import InputError
-from ..types import Completion, Sample
-from .base import Request
+from ..types import Completion, Prompt
+from .base import Answer, Request
 
 
 class ReferenceModel:
     name = "reference"
+    instant = True
 
     def key(self) -> dict[str, Any]:
         return {"model": "reference"}
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Sample]:
+    def rendered(self, prompt: Prompt) -> Any:
+        return asdict(prompt)
+
+    def provenance(self) -> dict[str, Any]:
+        return {}
+
+    def generate(self, requests: Iterable[Request]) -> Generator[Answer, None, None]:
         for request in requests:
             if request.problem.reference is None:
                 raise InputError(f"{request.problem.id}: has no reference solution; name a --model")
             for number in request.numbers:
                 completion = Completion(request.problem.reference, finish_reason="reference")
-                yield Sample(request.problem.id, number, completion)
+                yield Answer(request, number, completion)

@@ -16,13 +16,14 @@ import io
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NoReturn, cast
 
 from ..errors import InputError
-from ..types import Completion, Problem, Sample
-from .base import Request
+from ..types import Completion, Problem, Prompt, Sample
+from .base import Answer, Request
 
 MAX_LINE = 1 << 28  # bytes
 FORMS: dict[str, Literal["continuation", "whole"]] = {
@@ -34,6 +35,8 @@ FORMS: dict[str, Literal["continuation", "whole"]] = {
 
 class ReplayModel:
     """Raises InputError, with file and line, where the file is not what it should be."""
+
+    instant = True
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self.path = path
@@ -93,21 +96,28 @@ class ReplayModel:
                 self._refuse(number, f"sample is {nth}, but {problem} has {n}; number samples from 0")
         return n
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Sample]:
+    def rendered(self, prompt: Prompt) -> Any:
+        return asdict(prompt)
+
+    def provenance(self) -> dict[str, Any]:
+        return {}
+
+    def generate(self, requests: Iterable[Request]) -> Generator[Answer, None, None]:
         """In the order that is asked for; of a compressed file in its own, as it can only be read forward."""
-        wanted = [(request.problem.id, number) for request in requests for number in request.numbers]
+        wanted = {(request.problem.id, number): request for request in requests for number in request.numbers}
         if self.path.name.endswith(".gz"):
-            among = set(wanted)
-            yield from (sample for *_, sample in self._rows() if (sample.problem, sample.number) in among)
+            for *_, sample in self._rows():
+                if request := wanted.get((sample.problem, sample.number)):
+                    yield Answer(request, sample.number, sample.completion)
             return
         with self._open() as file:
-            for problem, nth in wanted:
+            for (problem, nth), request in wanted.items():
                 file.seek(self._places[problem, nth])
                 try:
                     sample = self._sample(0, file.readline(MAX_LINE + 1), Counter({problem: nth}))
                 except InputError:
                     raise InputError(f"{self.path}: changed while it was read; run again") from None
-                yield sample
+                yield Answer(request, nth, sample.completion)
 
     def _rows(self) -> Iterator[tuple[int, int, bytes, Sample]]:
         """Line number, offset (bytes), the line and its sample."""

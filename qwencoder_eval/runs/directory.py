@@ -16,6 +16,7 @@ import os
 import re
 import threading
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 from ..errors import InfrastructureError, RunError
 from ..types import Completion, Outcome, Sample, Verdict
 from .journal import Journal
+from .samples import Samples
 
 FORMAT = 1
 PLAIN_EVIDENCE = 1000  # bytes of a row's evidence that are kept as they are
@@ -66,8 +68,7 @@ class Run:
         self.path = path
         self.completions = Journal(path / "completions.jsonl", ("problem", "sample", "text", "form", "finish_reason"))
         self.verdicts = Journal(path / "verdicts.jsonl", ("problem", "sample", "checks"))
-        self.done: set[tuple[str, int]] = set()
-        self.judged: set[tuple[str, int]] = set()
+        self.done, self.judged = Samples(), Samples()
         self._mutex = threading.Lock()
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -157,8 +158,8 @@ class Run:
             "form": completion.form,
         }
         row["finish_reason"] = completion.finish_reason
-        for name in ("prompt_tokens", "tokens"):
-            if (value := getattr(completion, name)) is not None:
+        for name in ("prompt_tokens", "tokens", "thoughts", "logprobs"):
+            if (value := getattr(completion, name)) not in (None, "", ()):
                 row[name] = value
         with self._mutex:
             self.completions.append(row)
@@ -189,8 +190,25 @@ class Run:
                     row["finish_reason"],
                     row.get("prompt_tokens"),
                     row.get("tokens"),
+                    row.get("thoughts", ""),
+                    tuple(row.get("logprobs", ())),
                 )
                 yield Sample(row["problem"], row["sample"], completion)
+
+    def counts(self) -> dict[str, int]:
+        """Completions on disk by finish reason, and their tokens."""
+        found: Counter[str] = Counter()
+        for row in self.completions.rows():
+            found[row["finish_reason"]] += 1
+            found["tokens"] += row.get("tokens") or 0
+        return dict(found)
+
+    def record(self, provenance: dict[str, Any]) -> None:
+        """Add to what run.json records and never compares."""
+        described = json.loads((self.path / "run.json").read_text())
+        if not provenance.items() <= described["provenance"].items():
+            described["provenance"] |= provenance
+            self.write("run.json", described)
 
     def all_verdicts(self) -> Iterator[Verdict]:
         for row in self.verdicts.rows():

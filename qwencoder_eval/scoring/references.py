@@ -41,6 +41,12 @@ class References:
         self._failed: dict[Path, Result] = {}
         self._learnt: dict[str, Any] = {}
         self._mutex = threading.Lock()
+        self._pool: Pool | None = None
+
+    def close(self) -> None:
+        """End a ``prepare`` that another thread is in: it gets a SandboxError."""
+        if pool := self._pool:
+            pool.close()
 
     def prepare(self, problems: Sequence[Problem], workers: int, tick: Callable[[int, int], None]) -> None:
         """Have the answers of all these problems' references; ``tick(done, total)`` as missing ones are run.
@@ -52,6 +58,7 @@ class References:
         if not missing:
             return
         with Pool(self.backend, workers, HASH_SEED) as pool, ThreadPoolExecutor(workers) as threads:
+            self._pool = pool
 
             def run(recorded: Recorded) -> None:
                 result = pool.run(recorded.program)

@@ -1,9 +1,10 @@
-"""One benchmark, one model: generate what is missing, score what has no verdict, say what came of it.
+"""All benchmarks of a session, one model: generate what is missing, score what has no verdict.
 
     requests -> Model.generate -> completions.jsonl -> bounded queue -> worker threads -> verdicts.jsonl
 
-Data goes forward only. The main thread draws completions from the model and waits where the queue is full, so
-memory does not grow with the number of samples. Whatever is on disk already is not done again.
+Data goes forward only. One queue of requests for all benchmarks, so that an engine is never idle between two of them.
+The main thread draws completions from the model and waits where the queue is full, so memory does not grow with the
+number of samples. Whatever is on disk already is not done again.
 """
 
 from __future__ import annotations
@@ -14,31 +15,37 @@ import itertools
 import json
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ..benchmark import Profile, Scoring
 from ..errors import InfrastructureError, ReferenceFailsError, SandboxError
 from ..models.base import Model, Request
+from ..runs.cache import Cache
 from ..runs.directory import Run
 from ..sandboxes.pool import Pool
-from ..sandboxes.verdicts import VerdictCache
 from ..scoring.base import Judgement
 from ..scoring.references import References
 from ..scoring.values import encode
-from ..types import Outcome, Problem, Sample, Sampling, Verdict
+from ..types import Completion, Outcome, Problem, Sample, Sampling, Verdict
 
-Tick = Callable[[str, int], None]  # "generated" or "scored", and how many more
-Lost = dict[str, InfrastructureError]  # problems that no sandbox would judge, and why; the next try has them again
+Lost = dict[str, InfrastructureError]  # problems without an answer or a verdict, and why; the next try has them again
+QUEUED = 4096  # samples between model and scorers: room for a slow program without the model waiting ...
+QUEUED_CHARS = 64 << 20  # ... and for no more text than this
 
 
-def requests(problems: Sequence[Problem], profile: Profile, sampling: Sampling, run: Run) -> Iterator[Request]:
-    """What is still to be generated."""
-    for problem in problems:
-        numbers = tuple(number for number in range(sampling.n) if (problem.id, number) not in run.done)
-        if numbers:
-            yield Request(problem, profile.prompt(problem), sampling, numbers)
+class Progress:
+    """What a session tells while it works; the command line draws it, others ignore it. Called by several threads."""
+
+    def references(self, done: int, total: int) -> None: ...
+
+    def start(self, samples: int, generated: int, scored: int) -> None: ...
+
+    def generated(self, completion: Completion) -> None: ...
+
+    def scored(self, passed: bool) -> None: ...
 
 
 NEVER_CACHED = {Outcome.TIMEOUT, Outcome.INFRASTRUCTURE}  # what depends on the moment
@@ -48,7 +55,7 @@ class Judge:
     """Judges samples, each program once: ``key`` and the tests say what a cached verdict rests on besides its code."""
 
     def __init__(
-        self, scoring: Scoring, references: References, pool: Pool, cache: VerdictCache | None, key: dict[str, Any]
+        self, scoring: Scoring, references: References, pool: Pool, cache: Cache | None, key: dict[str, Any]
     ) -> None:
         self.scoring, self.references, self.pool, self.cache = scoring, references, pool, cache
         self.known = 0  # verdicts that came from the cache
@@ -58,6 +65,9 @@ class Judge:
     def judge(self, problem: Problem, sample: Sample) -> Judgement:
         """The judgement of one sample. Raises InfrastructureError where it cannot be had here."""
         scorer = self.scoring.scorer
+        if sample.completion.finish_reason == "prompt_too_long":
+            said = f"the prompt's {sample.completion.prompt_tokens or 'many'} tokens do not fit the model's context"
+            return Judgement(dict.fromkeys(scorer.checks, Outcome.PROMPT_TOO_LONG), evidence={"error": said})
         code = self.scoring.extract(problem, sample.completion)
         if not code:
             said = f"no code in a completion of {len(sample.completion.text)} characters"
@@ -100,69 +110,151 @@ def _stable(value: Any) -> Any:
     return encode(value) if isinstance(value, (set, frozenset, complex)) else repr(value)
 
 
-def evaluate(
-    run: Run,
-    problems: Sequence[Problem],
-    profile: Profile,
-    sampling: Sampling,
-    model: Model,
-    judge: Judge,
-    tick: Tick,
-) -> Lost:
-    """Bring the run to its end. Returns what could not be judged; errors of any thread are raised here."""
-    by_id = {problem.id: problem for problem in problems}
-    waiting: queue.Queue[Sample | None] = queue.Queue(maxsize=4 * judge.pool.workers)
-    errors: list[BaseException] = []
-    stopped = threading.Event()
-    lost: Lost = {}
+@dataclass
+class Work:
+    """One benchmark in the stream. Without a ``judge`` its samples are generated and not scored."""
 
-    def work() -> None:
-        while (sample := waiting.get()) is not None:
+    profile: Profile
+    problems: Sequence[Problem]
+    sampling: Sampling
+    run: Run
+    judge: Judge | None
+    lost: Lost = field(default_factory=dict)
+
+    @cached_property
+    def by_id(self) -> dict[str, Problem]:
+        return {problem.id: problem for problem in self.problems}
+
+    def requests(self) -> Iterator[Request]:
+        """What is still to be generated."""
+        for problem in self.problems:
+            numbers = tuple(n for n in range(self.sampling.n) if (problem.id, n) not in self.run.done)
+            if numbers:
+                name = self.profile.benchmark.name
+                yield Request(name, problem, self.profile.prompt(problem), self.sampling, numbers)
+
+
+class Backlog(queue.Queue[tuple[Work, Sample] | None]):
+    """Samples that wait for a scorer, bounded by their number and by their text together.
+
+    ``Queue`` compares ``_qsize`` with ``maxsize``: here that is the weight of what is in it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(maxsize=QUEUED)
+        self.weight = 0.0
+
+    @staticmethod
+    def weigh(item: tuple[Work, Sample] | None) -> float:
+        return 1 + (len(item[1].completion.text) * QUEUED / QUEUED_CHARS if item else 0)
+
+    def _qsize(self) -> int:
+        return int(self.weight)
+
+    def _put(self, item: tuple[Work, Sample] | None) -> None:
+        self.weight += self.weigh(item)
+        super()._put(item)
+
+    def _get(self) -> tuple[Work, Sample] | None:
+        item = super()._get()
+        self.weight = self.weight - self.weigh(item) if self.queue else 0.0
+        return item
+
+
+def evaluate(
+    works: Sequence[Work],
+    model: Model,
+    pool: Pool | None,
+    progress: Progress,
+    prepare: Callable[[], None] = lambda: None,
+) -> None:
+    """Bring the runs to their end; errors of any thread are raised here. What could not be had is in ``Work.lost``.
+
+    ``prepare`` is what scoring needs first; it runs while the model generates. Without a ``pool`` nothing is scored.
+    """
+    waiting = Backlog()
+    errors: list[BaseException] = []
+    stopped, prepared = threading.Event(), threading.Event()
+
+    def fail(error: BaseException) -> None:
+        errors.append(error)
+        stopped.set()
+
+    def get_ready() -> None:
+        try:
+            prepare()
+        except BaseException as error:
+            fail(error)
+        prepared.set()
+
+    def score() -> None:
+        prepared.wait()
+        while (item := waiting.get()) is not None:
             if stopped.is_set():
                 continue  # only empty the queue, so that nobody waits on it
             try:
-                place(sample)
+                place(*item)
             except BaseException as error:
-                errors.append(error)
-                stopped.set()
-            tick("scored", 1)
+                fail(error)
 
-    def place(sample: Sample) -> None:
+    def place(work: Work, sample: Sample) -> None:
+        assert work.judge is not None
         try:
-            found = judge.judge(by_id[sample.problem], sample)
+            found = work.judge.judge(work.by_id[sample.problem], sample)
         except (SandboxError, ReferenceFailsError) as error:  # of this sample; others concern all, and end the run
             if not stopped.is_set():
-                lost[sample.problem] = error
+                work.lost[sample.problem] = error
+                progress.scored(False)
             return
-        run.add_verdict(Verdict(sample.problem, sample.number, found.checks, found.measures, found.evidence))
+        work.run.add_verdict(Verdict(sample.problem, sample.number, found.checks, found.measures, found.evidence))
+        progress.scored(Outcome.PASSED in found.checks.values())
 
-    workers = [threading.Thread(target=work, name=f"scorer-{i}", daemon=True) for i in range(judge.pool.workers)]
-    for worker in workers:
-        worker.start()
+    threads = [
+        threading.Thread(target=score, name=f"scorer-{i}", daemon=True) for i in range(pool.workers if pool else 0)
+    ]
+    if threads:
+        threads.append(threading.Thread(target=get_ready, name="references", daemon=True))
+    for thread in threads:
+        thread.start()
     try:
-        for sample in itertools.chain(run.unjudged(), generated(run, problems, profile, sampling, model, tick)):
-            waiting.put(sample)
-            if stopped.is_set():
-                break
+        with contextlib.closing(samples(works, model, progress)) as stream:
+            for work, sample in stream:
+                if work.judge is not None:
+                    waiting.put((work, sample))
+                if stopped.is_set():
+                    break
     except BaseException:
         stopped.set()
-        judge.pool.close()  # ends the programs that workers wait for
+        if pool:
+            pool.close()  # ends the programs that workers wait for
+        for work in works:
+            if work.judge is not None:
+                work.judge.references.close()
         raise
     finally:
-        for _ in workers:
+        for _ in threads:
             waiting.put(None)
-        for worker in workers:
-            worker.join()
+        for thread in threads:
+            thread.join()
     if errors:
         raise errors[0]
-    return lost
 
 
-def generated(
-    run: Run, problems: Sequence[Problem], profile: Profile, sampling: Sampling, model: Model, tick: Tick
-) -> Iterator[Sample]:
-    """Fresh completions, each on disk before it is passed on."""
-    for sample in model.generate(requests(problems, profile, sampling, run)):
-        run.add_completion(sample)
-        tick("generated", 1)
-        yield sample
+def samples(works: Sequence[Work], model: Model, progress: Progress) -> Generator[tuple[Work, Sample], None, None]:
+    """What waits for a verdict on disk, then fresh completions, each on disk before it is passed on."""
+    for work in works:
+        if work.judge is not None:
+            for sample in work.run.unjudged():
+                yield work, sample
+    by_name = {work.profile.benchmark.name: work for work in works}
+    asked = itertools.chain.from_iterable(work.requests() for work in works)
+    with contextlib.closing(model.generate(asked)) as answers:
+        for answer in answers:
+            work = by_name[answer.request.benchmark]
+            if answer.completion is None:
+                work.lost[answer.request.problem.id] = InfrastructureError(answer.reason)
+                continue
+            sample = Sample(answer.request.problem.id, answer.number, answer.completion)
+            work.run.add_completion(sample)
+            progress.generated(answer.completion)
+            yield work, sample

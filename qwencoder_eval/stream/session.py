@@ -1,4 +1,4 @@
-"""A whole evaluation of one benchmark: keys, run directory, references, stream, scores."""
+"""A whole evaluation: of each benchmark keys, run directory and references; one stream for all; scores."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import hashlib
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..benchmark import Profile
+from ..benchmark import Benchmark, Profile, profile
 from ..config import cache_folder
 from ..errors import ReferenceFailsError, UsageError
 from ..models.base import Model
 from ..models.replay import ReplayModel
+from ..runs.cache import Cache
 from ..runs.directory import Run, digest, safe_name
 from ..sandboxes.base import Backend
 from ..sandboxes.languages import language
 from ..sandboxes.pool import Pool, memory_for_each
-from ..sandboxes.verdicts import VerdictCache
 from ..scoring.base import cut
 from ..scoring.references import References
 from ..types import Problem, Sampling, Score
-from .evaluate import Judge, Lost, content_digest, evaluate
+from .evaluate import Judge, Progress, Work, content_digest, evaluate
 from .tally import Tally, default_ks
 
 FIRST_PROMPTS = 2  # rendered prompts that a run records word for word
@@ -40,108 +40,226 @@ class Settings:
     limit: int | None = None
     n: int | None = None
     temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
     ks: tuple[int, ...] = ()
     offline: bool = False
     cached: bool = True  # whether verdicts of earlier runs count
+    scored: bool = True  # else completions are made, and kept for later
 
 
-class Progress:
-    """What a session tells while it works; the command line draws it, others ignore it."""
+def fitting_profile(bench: Benchmark, name: str | None, model: Model, offline: bool) -> Profile:
+    """The profile of this name; without one, the first whose prompts the model is made for.
 
-    def phase(self, name: str, total: int, done: int) -> None: ...
+    Raises UsageError where it is not made for any; of the first one then.
+    """
+    if name is not None or model.instant:
+        return profile(bench, name)
+    first_error: UsageError | None = None
+    for each in bench.profiles:
+        chosen = profile(bench, each)
+        try:
+            model.rendered(chosen.prompt(chosen.problems(offline)[0]))
+        except UsageError as error:
+            first_error = first_error or error
+        else:
+            return chosen
+    assert first_error is not None
+    raise UsageError(f"{bench.name}: {first_error}")
 
-    def tick(self, name: str, more: int) -> None: ...
+
+class Evaluation:
+    """One benchmark of a session. Opens its run directory; raises QcevalError of every kind."""
+
+    def __init__(self, chosen: Profile, model: Model, backend: Backend, settings: Settings) -> None:
+        self.profile, self.model, self.backend, self.settings = chosen, model, backend, settings
+        self.problems = self.everything = chosen.problems(settings.offline)
+        if settings.limit is not None and not isinstance(model, ReplayModel):
+            self.problems = self.problems[: settings.limit]
+        self.sampling = sampling_of(chosen, settings, model, self.problems)
+        self.ks = list(settings.ks) or default_ks(self.sampling.n)
+        if max(self.ks) > self.sampling.n:
+            raise UsageError(
+                f"-k {max(self.ks)}: needs {max(self.ks)} samples a problem, not {self.sampling.n}; raise -n"
+            )
+        try:
+            first = [model.rendered(chosen.prompt(problem)) for problem in self.problems[:FIRST_PROMPTS]]
+        except UsageError as error:
+            raise UsageError(f"{chosen.benchmark.name}, profile {chosen.name}: {error}") from None
+        generation = generation_key(chosen, self.problems, self.sampling, model)
+        self.scoring = scoring_key(chosen, self.problems, backend, settings.workers)
+        folder = f"{chosen.name}-{safe_name(chosen.asking.rows.version)}-{digest(generation)[:8]}"
+        path = settings.out / safe_name(model.name) / chosen.benchmark.name / folder
+        self.run = Run(
+            path, generation, self.scoring, {**provenance(chosen), **model.provenance(), "first_prompts": first}
+        )
+        self.total = len(self.problems) * self.sampling.n
+        self.references = References(chosen.scoring.scorer, backend)
+        self.work = Work(chosen, self.problems, self.sampling, self.run, None)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.run.judged if self.settings.scored else self.run.done) >= self.total
+
+    def judge(self, pool: Pool, cache: Cache | None) -> None:
+        rule = {key: value for key, value in self.scoring.items() if key != "tests"}
+        self.work.judge = Judge(self.profile.scoring, self.references, pool, cache, rule)
+
+    def prepare(self, progress: Progress) -> None:
+        self.references.prepare(self.problems, self.settings.workers, progress.references)
+
+    def slowest_first(self) -> None:
+        """Of a prepared benchmark: what may take long is begun first, so that no worker is left alone with it."""
+        self.work.problems = sorted(self.problems, key=self.references.cost_s, reverse=True)
+
+    def finish(self) -> dict[str, Any]:
+        """Write the report (see ``report``) to scores.json, and return it."""
+        run, work = self.run, self.work
+        tally = Tally(self.profile.scoring.scorer.checks, self.problems)
+        for verdict in run.all_verdicts():
+            tally.add(verdict)
+        described = self.report(tally)
+        if not self.model.instant:
+            described["completions"] = run.counts()
+        run.record(self.model.provenance())
+        if missing := self.total - len(run.judged if self.settings.scored else run.done):
+            again = not work.lost or not all(isinstance(error, ReferenceFailsError) for error in work.lost.values())
+            reasons = {problem: cut(str(error), 400) for problem, error in work.lost.items()}
+            described["missing"] = {"samples": missing, "problems": reasons, "try_again": again}
+        elif self.settings.scored:
+            described["scores"] = {
+                name: {metric: _plain(score, name, self.profile) for metric, score in metrics.items()}
+                for name, metrics in tally.scores(self.ks).items()
+            }
+        run.write("scores.json", described)
+        return described
+
+    def report(self, tally: Tally) -> dict[str, Any]:
+        """The document that --json prints and scores.json keeps; scores are fractions."""
+        rows, model = self.profile.asking.rows, self.model
+        notes = []
+        if self.backend.name == "none":
+            notes.append("unsandboxed")
+        if model.name == "reference":
+            notes.append("reference solutions")
+        if isinstance(model, ReplayModel) and model.left_out:
+            notes.append(f"left out: {len(model.left_out)} tasks of other dataset versions")
+        if len(self.problems) < len(self.everything):
+            notes.append(f"partial: {len(self.problems)} of {len(self.everything)} problems")
+        if not self.settings.scored:
+            notes.append("not scored")
+        explains = getattr(self.profile.scoring.scorer, "explains", {})
+        notes += [f"{count:g} verdicts {explains[name]}" for name, count in tally.measures.items() if name in explains]
+        if reason := self.profile.benchmark.apart.get(self.profile.benchmark.part):
+            notes.append(reason)
+        return {
+            "benchmark": self.profile.benchmark.name,
+            "model": model.name,
+            "profile": self.profile.name,
+            "dataset": {"version": rows.version, "sha256": self.profile.dataset_hash},
+            "sandbox": self.backend.name,
+            "n": self.sampling.n,
+            "problems": len(self.problems),
+            "samples": self.total,
+            "scores": {},
+            "outcomes": {check: dict(counts) for check, counts in tally.outcomes.items()},
+            "notes": notes,
+            "run": str(self.run.path),
+        }
 
 
-def run_benchmark(
-    profile: Profile,
+def run_benchmarks(
+    profiles: Sequence[Profile],
     model: Model,
     backend: Backend,
     settings: Settings,
     progress: Progress,
     say: Callable[[str], None],
-) -> dict[str, Any]:
-    """Evaluate and return the report (see ``report``). Raises QcevalError of every kind."""
-    problems = everything = profile.problems(settings.offline)
-    if settings.limit is not None and not isinstance(model, ReplayModel):
-        problems = problems[: settings.limit]
-    sampling = sampling_of(profile, settings, model, problems)
-    ks = list(settings.ks) or default_ks(sampling.n)
-    if max(ks) > sampling.n:
-        raise UsageError(f"-k {max(ks)}: needs {max(ks)} samples a problem, there are {sampling.n}; raise -n")
+) -> list[dict[str, Any]]:
+    """Evaluate all of them in one stream, and return a report each. Raises QcevalError of every kind."""
+    with ExitStack() as stack:
+        evaluations = []
+        for chosen in profiles:
+            evaluations.append(Evaluation(chosen, model, backend, settings))
+            stack.callback(evaluations[-1].run.close)
+        unfinished = [each for each in evaluations if not each.complete]
+        for each in evaluations:
+            if each.complete:
+                say(f"{each.run.path}: complete; nothing is run again")
+        if unfinished and settings.scored:
+            score(unfinished, model, backend, settings, progress, say)
+        elif unfinished:
+            start(unfinished, progress)
+            evaluate([each.work for each in unfinished], model, None, progress)
+        return [each.finish() for each in evaluations]
 
-    generation = generation_key(profile, problems, sampling, model)
-    scoring = scoring_key(profile, problems, backend, settings.workers)
-    folder = f"{profile.name}-{safe_name(profile.asking.rows.version)}-{digest(generation)[:8]}"
-    path = settings.out / safe_name(model.name) / profile.benchmark.name / folder
-    run = Run(path, generation, scoring, provenance(profile, problems))
-    try:
-        total = len(problems) * sampling.n
-        tally = Tally(profile.scoring.scorer.checks, problems)
-        lost: Lost = {}
-        if len(run.judged) < total:
-            references = References(profile.scoring.scorer, backend)
-            progress.phase("references", len(problems), 0)
-            references.prepare(problems, settings.workers, lambda done, of: progress.phase("references", of, done))
-            progress.phase("scored", total, len(run.judged))
-            slowest_first = sorted(problems, key=references.cost_s, reverse=True)
-            with Pool(backend, settings.workers) as pool, verdict_cache(backend, settings, say) as cache:
-                rule = {key: value for key, value in scoring.items() if key != "tests"}
-                judge = Judge(profile.scoring, references, pool, cache, rule)
-                lost = evaluate(run, slowest_first, profile, sampling, model, judge, progress.tick)
-                if judge.known:
-                    say(f"{path}: {judge.known} verdicts were known, {pool.programs} programs run")
-        else:
-            say(f"{path}: complete; nothing is run again")
-        for verdict in run.all_verdicts():
-            tally.add(verdict)
-        described = report(profile, model, backend, sampling, tally, total, len(problems), len(everything), path)
-        if len(run.judged) < total:
-            again = not all(isinstance(error, ReferenceFailsError) for error in lost.values())
-            reasons = {problem: cut(str(error), 400) for problem, error in lost.items()}
-            described["missing"] = {"samples": total - len(run.judged), "problems": reasons, "try_again": again}
-        else:
-            described["scores"] = {
-                name: {metric: _plain(score, name, profile) for metric, score in metrics.items()}
-                for name, metrics in tally.scores(ks).items()
-            }
-        run.write("scores.json", described)
-        return described
-    finally:
-        run.close()
+
+def score(
+    evaluations: Sequence[Evaluation],
+    model: Model,
+    backend: Backend,
+    settings: Settings,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> None:
+    def prepare() -> None:
+        for each in evaluations:
+            each.prepare(progress)
+
+    with Pool(backend, settings.workers) as pool, verdict_cache(backend, settings, say) as cache:
+        for each in evaluations:
+            each.judge(pool, cache)
+        if model.instant:
+            prepare()
+            for each in evaluations:
+                each.slowest_first()
+        start(evaluations, progress)
+        works = [each.work for each in evaluations]
+        evaluate(works, model, pool, progress, (lambda: None) if model.instant else prepare)
+        if known := sum(work.judge.known for work in works if work.judge):
+            say(f"{known} verdicts were known, {pool.programs} programs run")
+
+
+def start(evaluations: Sequence[Evaluation], progress: Progress) -> None:
+    generated = sum(len(each.run.done) for each in evaluations)
+    scored = sum(len(each.run.judged) for each in evaluations)
+    progress.start(sum(each.total for each in evaluations), generated, scored)
 
 
 @contextmanager
-def verdict_cache(backend: Backend, settings: Settings, say: Callable[[str], None]) -> Iterator[VerdictCache | None]:
+def verdict_cache(backend: Backend, settings: Settings, say: Callable[[str], None]) -> Iterator[Cache | None]:
     """None where verdicts must be fresh; and without a sandbox, where a program could write into the cache."""
     if not settings.cached or backend.name == "none":
         yield None
         return
-    cache = VerdictCache(cache_folder() / "verdicts.sqlite", say)
+    cache = Cache(cache_folder() / "verdicts.sqlite", say)
     try:
         yield cache
     finally:
         cache.close()
 
 
-def sampling_of(profile: Profile, settings: Settings, model: Model, problems: Sequence[Problem]) -> Sampling:
+def sampling_of(chosen: Profile, settings: Settings, model: Model, problems: Sequence[Problem]) -> Sampling:
     """The profile's sampling with what the user overrides. A replayed file has the n that it has."""
-    sampling = profile.asking.sampling
+    sampling = chosen.asking.sampling
     if isinstance(model, ReplayModel):
-        return replace(sampling, n=model.scan(problems, profile.other_versions))
-    n = sampling.n if settings.n is None else settings.n
-    temperature = sampling.temperature if settings.temperature is None else settings.temperature
-    if n > 1 and temperature == 0 and model.name != "reference":
-        raise UsageError(f"-n {n}: at temperature 0 all samples are the same; add --temperature 0.8")
-    return replace(sampling, n=n, temperature=temperature)
+        return replace(sampling, n=model.scan(problems, chosen.other_versions))
+    for name in ("n", "temperature", "top_p", "max_tokens", "seed"):
+        if (value := getattr(settings, name)) is not None:
+            sampling = replace(sampling, **{name: value})
+    if sampling.n > 1 and sampling.temperature == 0 and model.name != "reference":
+        raise UsageError(f"-n {sampling.n}: at temperature 0 all samples are the same; add --temperature 0.8")
+    return sampling
 
 
-def generation_key(profile: Profile, problems: Sequence[Problem], sampling: Sampling, model: Model) -> dict[str, Any]:
-    prompts = content_digest([problem.id, asdict(profile.prompt(problem))] for problem in problems)
+def generation_key(chosen: Profile, problems: Sequence[Problem], sampling: Sampling, model: Model) -> dict[str, Any]:
+    """Prompts as the benchmark asks them; what a model makes of them rests on what its own key holds."""
+    prompts = content_digest([problem.id, asdict(chosen.prompt(problem))] for problem in problems)
     answers = {"answers": content_digest([p.id, p.reference] for p in problems)} if model.name == "reference" else {}
     return {
-        "benchmark": profile.benchmark.name,
-        "dataset": profile.dataset_hash,
+        "benchmark": chosen.benchmark.name,
+        "dataset": chosen.dataset_hash,
         "problems": len(problems),
         "prompts": prompts,
         "sampling": asdict(sampling),
@@ -150,74 +268,31 @@ def generation_key(profile: Profile, problems: Sequence[Problem], sampling: Samp
     }
 
 
-def scoring_key(profile: Profile, problems: Sequence[Problem], backend: Backend, workers: int) -> dict[str, Any]:
+def scoring_key(chosen: Profile, problems: Sequence[Problem], backend: Backend, workers: int) -> dict[str, Any]:
     spoken = [language(name) for name in sorted({problem.language for problem in problems})]
     return {
-        **profile.scoring.key(),
-        "benchmark_version": profile.benchmark.version,
-        "benchmark_file": hashlib.sha256(profile.benchmark.file.read_bytes()).hexdigest(),
+        **chosen.scoring.key(),
+        "benchmark_version": chosen.benchmark.version,
+        "benchmark_file": hashlib.sha256(chosen.benchmark.file.read_bytes()).hexdigest(),
         "tests": content_digest([p.id, p.language, p.stub, p.reference, dict(p.tests)] for p in problems),
         "sandbox": {each.name: {**backend.identity(each), "table": digest(asdict(each))[:12]} for each in spoken},
         "memory_bytes": {each.name: memory_for_each(each.memory_bytes, workers) for each in spoken},
     }
 
 
-def provenance(profile: Profile, problems: Sequence[Problem]) -> dict[str, Any]:
+def provenance(chosen: Profile) -> dict[str, Any]:
     return {
         "qceval": __version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.release()} {platform.machine()}",
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "profile": profile.name,
-        "dataset_version": profile.asking.rows.version,
-        "first_prompts": [asdict(profile.prompt(problem)) for problem in problems[:FIRST_PROMPTS]],
+        "profile": chosen.name,
+        "dataset_version": chosen.asking.rows.version,
     }
 
 
-def report(
-    profile: Profile,
-    model: Model,
-    backend: Backend,
-    sampling: Sampling,
-    tally: Tally,
-    total: int,
-    problems: int,
-    whole: int,
-    path: Path,
-) -> dict[str, Any]:
-    """The document that --json prints and scores.json keeps; scores are fractions."""
-    rows = profile.asking.rows
-    notes = []
-    if backend.name == "none":
-        notes.append("unsandboxed")
-    if model.name == "reference":
-        notes.append("reference solutions")
-    if isinstance(model, ReplayModel) and model.left_out:
-        notes.append(f"left out: {len(model.left_out)} tasks of other dataset versions")
-    if problems < whole:
-        notes.append(f"partial: {problems} of {whole} problems")
-    explains = getattr(profile.scoring.scorer, "explains", {})
-    notes += [f"{count:g} verdicts {explains[name]}" for name, count in tally.measures.items() if name in explains]
-    if reason := profile.benchmark.apart.get(profile.benchmark.part):
-        notes.append(reason)
-    return {
-        "benchmark": profile.benchmark.name,
-        "model": model.name,
-        "profile": profile.name,
-        "dataset": {"version": rows.version, "sha256": profile.dataset_hash},
-        "sandbox": backend.name,
-        "n": sampling.n,
-        "problems": problems,
-        "samples": total,
-        "scores": {},
-        "outcomes": {check: dict(counts) for check, counts in tally.outcomes.items()},
-        "notes": notes,
-        "run": str(path),
-    }
-
-
-def _plain(score: Score, name: str, profile: Profile) -> dict[str, Any]:
+def _plain(score: Score, name: str, chosen: Profile) -> dict[str, Any]:
     """A score of the document; ``name`` has the dataset version in it, as two versions are two benchmarks."""
-    plain = {"name": f"{name} {profile.asking.rows.version}", **asdict(score)}
+    plain = {"name": f"{name} {chosen.asking.rows.version}", **asdict(score)}
     del plain["metric"]
     return plain

@@ -38,7 +38,7 @@ def test_json(document: Document) -> None:
     assert all(keys <= set(entry) for entry in by_name.values())
     assert by_name["starter"]["rows"] == 24
     assert by_name["starter"]["data"] == "here"
-    assert by_name["humaneval"]["profiles"] == ["evalplus", "evalplus-sanitized", "qwen"]
+    assert by_name["humaneval"]["profiles"][:3] == ["evalplus", "evalplus-sanitized", "qwen"]
     assert Path(by_name["starter"]["file"]).name == "starter.py"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -217,8 +218,32 @@ def test_replay_as_a_backend(
     assert "recorded outputs" in refused(*STARTER, "--samples", file, "--limit", 3)
 
 
-def test_a_model_that_nothing_here_can_run(refused: Refused) -> None:
-    assert "Qwen/Qwen2.5-Coder-7B" in refused(*STARTER, "--model", "Qwen/Qwen2.5-Coder-7B")
+@pytest.mark.skipif(bool(find_spec("vllm") or find_spec("transformers")), reason="an engine is installed")
+def test_without_an_engine_the_remedy_is_said(qceval: Cli) -> None:
+    for backend, extra in (("auto", "vllm"), ("vllm", "vllm"), ("transformers", "hf")):
+        ran = qceval(*STARTER, "--model", "Qwen/Qwen2.5-Coder-7B", "--backend", backend)
+        assert ran.returncode == 3
+        (line,) = ran.stderr.splitlines()
+        assert f"pip install 'qwencoder_eval[{extra}]'" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--backend", "openai", "--model", "m"), "give the server's address with --base-url"),
+        (("--backend", "vllm", "--base-url", "http://x/v1", "--model", "m"), "is for --backend openai, not vllm"),
+        (("--backend", "vllm"), "--backend vllm: which model? name it with --model"),
+        (("--base-url", "http://x/v1"), "which model? name it with --model"),
+        (("--base-url", "nowhere", "--model", "m"), "--base-url nowhere: not an address"),
+        (("--base-url", "http://x/v1", "--model", "m", "--price", "1"), "--price 1: give two numbers"),
+        (("--base-url", "http://x/v1", "--model", "m", "--model-profile", "q"), "--model-profile q: unknown; choose"),
+        (("--base-url", "http://x/v1", "--model", "m", "--system", "s"), "name the model's --tokenizer too"),
+        (("--base-url", "http://x/v1", "--model", "m-instruct"), "named like a chat model"),
+        (("--model", "m", "--engine-arg", "novalue"), "--engine-arg novalue: give it as NAME=VALUE"),
+    ],
+)
+def test_options_that_make_no_sense_together(refused: Refused, options: tuple[str, ...], said: str) -> None:
+    assert said in refused(*STARTER, *options)
 
 
 def test_a_benchmark_from_the_environment(document: Document, env: dict[str, str], plugin: Plugin) -> None:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import pytest
 
 from qwencoder_eval.errors import InputError
-from qwencoder_eval.models.base import Request
+from qwencoder_eval.models.base import Answer, Request
 from qwencoder_eval.models.reference import ReferenceModel
-from qwencoder_eval.types import Completion, Continue, Problem, Sample, Sampling
+from qwencoder_eval.types import Completion, Continue, Problem, Sampling
 
 
 def request(problem: Problem, *numbers: int) -> Request:
-    return Request(problem, Continue(problem.stub), Sampling(), numbers)
+    return Request("bench", problem, Continue(problem.stub), Sampling(), numbers)
 
 
 def test_every_requested_sample_is_the_reference_and_no_other() -> None:
     first, second = Problem("a", {}, {}, reference="    return 1\n"), Problem("b", {}, {}, reference="")
-    samples = list(ReferenceModel().generate(iter([request(first, 0, 2), request(second, 1)])))
+    asked = [request(first, 0, 2), request(second, 1)]
+    answers = list(ReferenceModel().generate(iter(asked)))
     one = Completion("    return 1\n", "continuation", "reference")
     none = Completion("", "continuation", "reference")
-    assert samples == [Sample("a", 0, one), Sample("a", 2, one), Sample("b", 1, none)]
+    assert answers == [Answer(asked[0], 0, one), Answer(asked[0], 2, one), Answer(asked[1], 1, none)]
 
 
 def test_requests_are_drawn_as_they_are_needed() -> None:

@@ -31,8 +31,8 @@ def replayed(path: Path, names: tuple[str, ...]) -> tuple[int, list[Sample]]:
     """n, and all the samples that a run asks for."""
     model = ReplayModel(path)
     n = model.scan(problems(*names))
-    asked = [Request(p, Continue(""), Sampling(n=n), tuple(range(n))) for p in problems(*names)]
-    return n, list(model.generate(asked))
+    asked = [Request("bench", p, Continue(""), Sampling(n=n), tuple(range(n))) for p in problems(*names)]
+    return n, [Sample(a.problem, a.number, a.completion) for a in model.generate(asked) if a.completion]
 
 
 def refusal(path: Path, content: bytes, *names: str) -> str:
@@ -130,8 +130,11 @@ def test_only_what_was_asked_for_is_answered(file: Path) -> None:
     model = ReplayModel(file)
     model.scan(problems(*"abc"))
     first, _, third = problems(*"abc")
-    asked = [Request(first, Continue(""), Sampling(), (2,)), Request(third, Continue(""), Sampling(), (0, 1))]
-    assert [(s.problem, s.number, s.completion.text) for s in model.generate(iter(asked))] == [
+    asked = [
+        Request("bench", first, Continue(""), Sampling(), (2,)),
+        Request("bench", third, Continue(""), Sampling(), (0, 1)),
+    ]
+    assert [(s.problem, s.number, s.completion and s.completion.text) for s in model.generate(iter(asked))] == [
         ("a", 2, "a2"),
         ("c", 0, "c0"),
         ("c", 1, "c1"),
@@ -160,7 +163,7 @@ def test_a_file_may_hold_more_than_fits_into_memory(file: Path) -> None:
         assert model.scan(known) == 10
         scanned = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
-        asked = (Request(p, Continue(""), Sampling(), (3,)) for p in known)
+        asked = (Request("bench", p, Continue(""), Sampling(), (3,)) for p in known)
         assert sum(sample.number == 3 for sample in model.generate(asked)) == 5_000
         generated = tracemalloc.get_traced_memory()[1]
     finally:
@@ -342,7 +345,7 @@ def test_tasks_of_another_version_are_left_out_and_counted(file: Path) -> None:
     assert model.scan(problems("a", "b"), other_versions) == 2
     assert model.left_out == {"old", "older"}
     assert asked == [1]
-    requests = [Request(p, Continue(""), Sampling(n=2), (0, 1)) for p in problems("a", "b")]
+    requests = [Request("bench", p, Continue(""), Sampling(n=2), (0, 1)) for p in problems("a", "b")]
     assert [(sample.problem, sample.number) for sample in model.generate(requests)] == [
         ("a", 0), ("a", 1), ("b", 0), ("b", 1),
     ]  # fmt: skip
@@ -358,7 +361,7 @@ def test_samples_come_in_the_order_that_is_asked_for(file: Path) -> None:
     file.write_bytes(jsonl(*({"task_id": name, "completion": name} for name in "abcd")))
     model = ReplayModel(file)
     model.scan(problems(*"abcd"))
-    requests = [Request(p, Continue(""), Sampling(), (0,)) for p in problems(*"cadb")]
+    requests = [Request("bench", p, Continue(""), Sampling(), (0,)) for p in problems(*"cadb")]
     assert [sample.problem for sample in model.generate(requests)] == list("cadb")
     packed = file.with_name("my-model.jsonl.gz")
     packed.write_bytes(gzip.compress(file.read_bytes()))
@@ -373,4 +376,4 @@ def test_a_file_that_changes_meanwhile_is_refused(file: Path) -> None:
     model.scan(problems(*"ab"))
     file.write_bytes(b"\n" * 200)
     with pytest.raises(InputError, match="changed while it was read; run again"):
-        list(model.generate([Request(p, Continue(""), Sampling(), (0,)) for p in problems("b")]))
+        list(model.generate([Request("bench", p, Continue(""), Sampling(), (0,)) for p in problems("b")]))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,16 +18,17 @@ from qwencoder_eval.benchmark import Asking, Benchmark, Profile, Scoring
 from qwencoder_eval.datasets.rows import Rows
 from qwencoder_eval.errors import InfrastructureError, SandboxError
 from qwencoder_eval.extraction.programs import as_program
-from qwencoder_eval.models.base import Request
+from qwencoder_eval.models.base import Answer, Request
+from qwencoder_eval.runs.cache import Cache
 from qwencoder_eval.runs.directory import Run
 from qwencoder_eval.sandboxes.none import NoneBackend
 from qwencoder_eval.sandboxes.pool import Pool
-from qwencoder_eval.sandboxes.verdicts import VerdictCache
 from qwencoder_eval.scoring.base import Judgement
 from qwencoder_eval.scoring.calls import CallScorer
 from qwencoder_eval.scoring.references import References
-from qwencoder_eval.stream.evaluate import Judge, Lost, evaluate
-from qwencoder_eval.types import Completion, Continue, Outcome, Problem, Program, Result, Sample, Sampling
+from qwencoder_eval.stream import evaluate as evaluating
+from qwencoder_eval.stream.evaluate import Backlog, Judge, Lost, Progress, Work, evaluate
+from qwencoder_eval.types import Completion, Continue, Outcome, Problem, Program, Prompt, Result, Sample, Sampling
 
 ROWS = tuple({"id": f"p/{i}", "add": i} for i in range(6))
 
@@ -46,6 +49,7 @@ class Scripted:
     """A model that answers right in even samples and wrong in odd ones, and counts what it was asked."""
 
     name = "scripted"
+    instant = False
 
     def __init__(self, before: Any = None) -> None:
         self.before, self.made = before, 0
@@ -53,14 +57,33 @@ class Scripted:
     def key(self) -> dict[str, Any]:
         return {"model": "scripted"}
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Sample]:
+    def rendered(self, prompt: Prompt) -> Any:
+        return repr(prompt)
+
+    def provenance(self) -> dict[str, Any]:
+        return {}
+
+    def generate(self, requests: Iterable[Request]) -> Generator[Answer, None, None]:
         for request in requests:
             for number in request.numbers:
                 if self.before:
                     self.before(self.made)
                 self.made += 1
                 text = str(request.problem.reference) if number % 2 == 0 else "    return None\n"
-                yield Sample(request.problem.id, number, Completion(text))
+                yield Answer(request, number, Completion(text))
+
+
+class Ticks(Progress):
+    """What was told, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def generated(self, completion: Completion) -> None:
+        self.told.append("generated")
+
+    def scored(self, passed: bool) -> None:
+        self.told.append("passed" if passed else "failed")
 
 
 class Stage:
@@ -73,17 +96,17 @@ class Stage:
         self.references = References(self.profile.scoring.scorer, self.backend)
         self.references.prepare(self.problems, 1, lambda done, total: None)
         self.folder = folder
-        self.ticks: list[str] = []
-        self.cache: VerdictCache | None = None
+        self.ticks = Ticks()
+        self.cache: Cache | None = None
 
     def go(self, model: Scripted, n: int = 2, pool: Pool | None = None) -> tuple[Lost, Run]:
         run = Run(self.folder / "run", {"g": 1}, {"s": 1}, {})
         try:
             with pool or Pool(self.backend, 2) as opened:
-                tick = lambda name, more: self.ticks.append(name)  # noqa: E731
                 judge = Judge(self.profile.scoring, self.references, opened, self.cache, {"rule": 1})
-                lost = evaluate(run, self.problems, self.profile, Sampling(n=n), model, judge, tick)
-            return lost, run
+                work = Work(self.profile, self.problems, Sampling(n=n), run, judge)
+                evaluate([work], model, opened, self.ticks)
+            return work.lost, run
         finally:
             run.close()
 
@@ -108,8 +131,7 @@ def test_every_sample_has_one_verdict(stage: Stage) -> None:
     lost, run = stage.go(Scripted())
     assert lost == {}
     assert verdicts(run) == EXPECTED
-    assert sorted(set(stage.ticks)) == ["generated", "scored"]
-    assert stage.ticks.count("scored") == 12
+    assert Counter(stage.ticks.told) == {"generated": 12, "passed": 6, "failed": 6}
 
 
 def test_a_second_run_asks_and_runs_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,12 +220,13 @@ def test_a_fault_in_a_worker_is_raised(stage: Stage, monkeypatch: pytest.MonkeyP
 
 def test_the_model_waits_for_the_scorers(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory does not grow with samples: at most a queue of completions is ahead of the verdicts."""
+    monkeypatch.setattr(evaluating, "QUEUED", 8)
     gate, honest = threading.Event(), Pool.run
     model = Scripted(lambda made: gate.set() if made >= 4 * 2 + 2 else None)  # queue and one in each worker's hands
 
     def slow(self: Pool, program: Any, decided: Any = None) -> Any:
         assert gate.wait(60)
-        assert model.made <= 4 * 2 + 2 + 2 + sum(name == "scored" for name in stage.ticks)
+        assert model.made <= 4 * 2 + 2 + 2 + sum(name != "generated" for name in stage.ticks.told)
         return honest(self, program, decided)
 
     monkeypatch.setattr(Pool, "run", slow)
@@ -213,13 +236,149 @@ def test_the_model_waits_for_the_scorers(stage: Stage, monkeypatch: pytest.Monke
 
 def test_no_code_is_a_verdict_of_its_own(stage: Stage) -> None:
     class Silent(Scripted):
-        def generate(self, requests: Iterable[Request]) -> Iterator[Sample]:
-            for sample in super().generate(requests):
-                yield Sample(sample.problem, sample.number, Completion("x" * (2 << 20)))
+        def generate(self, requests: Iterable[Request]) -> Generator[Answer, None, None]:
+            for answer in super().generate(requests):
+                yield replace(answer, completion=Completion("x" * (2 << 20)))
 
     _, run = stage.go(Silent(), n=1)
     assert set(verdicts(run).values()) == {Outcome.NO_CODE}
     assert len(verdicts(run)) == 6
+
+
+def test_a_prompt_that_does_not_fit_is_a_verdict_of_its_own(stage: Stage) -> None:
+    class Short(Scripted):
+        def generate(self, requests: Iterable[Request]) -> Generator[Answer, None, None]:
+            for answer in super().generate(requests):
+                completion = Completion("", finish_reason="prompt_too_long", prompt_tokens=9000)
+                yield replace(answer, completion=completion) if answer.problem == "p/2" else answer
+
+    _, run = stage.go(Short(), n=1)
+    assert verdicts(run) == {key: EXPECTED[key] for key in EXPECTED if key[1] == 0} | {
+        ("p/2", 0): Outcome.PROMPT_TOO_LONG
+    }
+    (said,) = [v.evidence["error"] for v in run.all_verdicts() if v.problem == "p/2"]
+    assert said == "the prompt's 9000 tokens do not fit the model's context"
+
+
+def test_a_sample_without_answer_stays_open(stage: Stage) -> None:
+    class Flaky(Scripted):
+        def generate(self, requests: Iterable[Request]) -> Generator[Answer, None, None]:
+            for answer in super().generate(requests):
+                yield replace(answer, completion=None, reason="status 500") if answer.problem == "p/1" else answer
+
+    lost, run = stage.go(Flaky())
+    assert {problem: str(error) for problem, error in lost.items()} == {"p/1": "status 500"}
+    assert set(EXPECTED) - set(verdicts(run)) == {("p/1", 0), ("p/1", 1)}
+    model = Scripted()
+    lost, run = stage.go(model)
+    assert (lost, model.made) == ({}, 2)
+    assert verdicts(run) == EXPECTED
+
+
+def test_several_benchmarks_are_one_stream(stage: Stage) -> None:
+    """All requests go to the model at once, and each answer finds its benchmark, though ids are the same."""
+
+    class Subtracting(Adding):
+        name = "subtracting"
+
+        def problem(self, row: dict[str, Any]) -> Problem:
+            return replace(super().problem(row), reference=f"    return x - {row['add']}\n")
+
+    other = Profile(Subtracting(), "adding")
+    problems = other.problems()
+    references = References(other.scoring.scorer, stage.backend)
+    references.prepare(problems, 1, lambda done, total: None)
+    model, asked = Scripted(), []
+
+    def generate(requests: Iterable[Request]) -> Generator[Answer, None, None]:
+        asked.append(list(requests))
+        answers = list(Scripted.generate(model, asked[0]))
+        yield from sorted(answers, key=lambda answer: (answer.number, answer.problem, answer.request.benchmark))
+
+    model.generate = generate  # type: ignore[method-assign]
+    runs = [Run(stage.folder / name, {"g": 1}, {"s": 1}, {}) for name in ("one", "two")]
+    with Pool(stage.backend, 2) as pool:
+        judges = [
+            Judge(stage.profile.scoring, stage.references, pool, None, {}),
+            Judge(other.scoring, references, pool, None, {}),
+        ]
+        works = [
+            Work(stage.profile, stage.problems, Sampling(n=2), runs[0], judges[0]),
+            Work(other, problems, Sampling(n=2), runs[1], judges[1]),
+        ]
+        evaluate(works, model, pool, Progress())
+    assert len(asked) == 1
+    assert [request.benchmark for request in asked[0]] == ["adding"] * 6 + ["subtracting"] * 6
+    for run in runs:
+        assert verdicts(run) == EXPECTED
+        run.close()
+
+
+def test_references_are_prepared_while_the_model_works(stage: Stage) -> None:
+    """Nothing is scored before they are, and nothing that is generated waits for them."""
+    generated, order = threading.Event(), []
+
+    def before(made: int) -> None:
+        if made == 11:
+            generated.set()
+
+    def prepare() -> None:
+        assert generated.wait(60)
+        order.append(list(stage.ticks.told))
+
+    run = Run(stage.folder / "run", {"g": 1}, {"s": 1}, {})
+    with Pool(stage.backend, 2) as pool:
+        judge = Judge(stage.profile.scoring, stage.references, pool, None, {})
+        work = Work(stage.profile, stage.problems, Sampling(n=2), run, judge)
+        evaluate([work], Scripted(before), pool, stage.ticks, prepare)
+    assert set(order[0]) == {"generated"}
+    assert verdicts(run) == EXPECTED
+    run.close()
+
+
+def test_references_that_fail_end_the_run(stage: Stage) -> None:
+    def prepare() -> None:
+        raise SandboxError("docker: the engine is gone")
+
+    run = Run(stage.folder / "run", {"g": 1}, {"s": 1}, {})
+    with Pool(stage.backend, 2) as pool:
+        judge = Judge(stage.profile.scoring, stage.references, pool, None, {})
+        work = Work(stage.profile, stage.problems, Sampling(n=2), run, judge)
+        with pytest.raises(SandboxError, match="the engine is gone"):
+            evaluate([work], Scripted(), pool, Progress(), prepare)
+    assert verdicts(run) == {}
+    run.close()
+
+
+def test_without_scoring_completions_are_kept_for_later(stage: Stage) -> None:
+    run = Run(stage.folder / "run", {"g": 1}, {"s": 1}, {})
+    model = Scripted()
+    work = Work(stage.profile, stage.problems, Sampling(n=2), run, None)
+    evaluate([work], model, None, stage.ticks)
+    run.close()
+    assert Counter(stage.ticks.told) == {"generated": 12}
+    assert (run.counts(), model.made) == ({"stop": 12, "tokens": 0}, 12)
+    _, run = stage.go(model)
+    assert model.made == 12
+    assert verdicts(run) == EXPECTED
+
+
+def test_the_backlog_is_bounded_by_its_text() -> None:
+    backlog = Backlog()
+    work: Any = None
+    long = (work, Sample("p", 0, Completion("x" * (evaluating.QUEUED_CHARS // 2))))
+    backlog.put(long, block=False)
+    backlog.put(long, block=False)
+    with pytest.raises(queue.Full):
+        backlog.put((work, Sample("p", 1, Completion("x"))), block=False)
+    backlog.get(block=False)
+    backlog.put((work, Sample("p", 1, Completion("x"))), block=False)
+    backlog.get(block=False)
+    backlog.get(block=False)
+    with pytest.raises(queue.Empty):
+        backlog.get(block=False)
+    backlog.put(None, block=False)
+    assert backlog.get(block=False) is None
 
 
 # ---------------------------------------------------------------- verdicts that are known
@@ -227,7 +386,7 @@ def test_no_code_is_a_verdict_of_its_own(stage: Stage) -> None:
 
 @pytest.fixture
 def cached(stage: Stage) -> Iterator[Stage]:
-    stage.cache = VerdictCache(stage.folder / "verdicts.sqlite", pytest.fail)
+    stage.cache = Cache(stage.folder / "verdicts.sqlite", pytest.fail)
     yield stage
     stage.cache.close()
 
@@ -303,7 +462,7 @@ def test_a_row_that_makes_no_sense_is_judged_again(cached: Stage, kept: str) -> 
     cached.cache.close()
     with contextlib.closing(sqlite3.connect(cached.cache.path)) as db, db:
         db.execute("UPDATE verdicts SET document = ?", (kept,))
-    cached.cache = VerdictCache(cached.cache.path, pytest.fail)
+    cached.cache = Cache(cached.cache.path, pytest.fail)
     assert verdicts(another_run(cached)) == EXPECTED
 
 

@@ -1,8 +1,7 @@
-"""The verdict cache: what was judged once need not be run again.
+"""What was worked out once and need not be again: verdicts of programs, and completions of models.
 
-A key is a digest of everything that a verdict rests on: program, tests, rule, image, agent, limits. What depends on
-the moment, infrastructure and timeouts, is never kept. It is a cache: a damaged one is made anew, one that cannot be
-written is left alone, and no verdict of a run depends on it.
+A key is a digest of everything that the document rests on. It is a cache: a damaged one is made anew, one that cannot
+be written is left alone, and no run depends on it.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from typing import Any
 
 MAX_ROWS = 2_000_000  # about a kilobyte each at most; the oldest go first
 FLUSH_ROWS, FLUSH_S = 500, 1.0
-REMOVE_OLDEST = "DELETE FROM verdicts WHERE key IN (SELECT key FROM verdicts ORDER BY made LIMIT ?)"
 Document = dict[str, Any]
 
 
-class VerdictCache:
-    """Rows of (key, JSON document) in one SQLite file. Safe for threads; several processes may share the file."""
+class Cache:
+    """Rows of (key, JSON document) in one SQLite file, in a table of its name. Safe for threads; several processes may
+    share the file."""
 
     def __init__(self, path: Path, say: Callable[[str], None]) -> None:
-        self.path, self.say = path, say
+        self.path, self.say, self.table = path, say, path.stem
         self._mutex = threading.Lock()
         self._fresh: dict[bytes, str] = {}  # not yet on disk
         self._flushed = time.monotonic()
@@ -42,7 +41,7 @@ class VerdictCache:
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
-            db.execute("CREATE TABLE IF NOT EXISTS verdicts (key BLOB PRIMARY KEY, made REAL, document TEXT)")
+            db.execute(f"CREATE TABLE IF NOT EXISTS {self.table} (key BLOB PRIMARY KEY, made REAL, document TEXT)")
         except sqlite3.Error:
             db.close()
             raise
@@ -53,7 +52,8 @@ class VerdictCache:
             text = self._fresh.get(key)
             if text is None and self._db is not None:
                 try:
-                    row = self._db.execute("SELECT document FROM verdicts WHERE key = ?", (key,)).fetchone()
+                    found = self._db.execute(f"SELECT document FROM {self.table} WHERE key = ?", (key,))  # noqa: S608
+                    row = found.fetchone()
                 except sqlite3.Error as error:
                     self._give_up(error)
                     return None
@@ -78,7 +78,7 @@ class VerdictCache:
             return
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?)", rows)
+            self._db.executemany(f"INSERT OR REPLACE INTO {self.table} VALUES (?, ?, ?)", rows)  # noqa: S608
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._give_up(error)
@@ -88,9 +88,13 @@ class VerdictCache:
             self._flush()
             if self._db is not None:
                 with contextlib.suppress(sqlite3.Error):
-                    (count,) = self._db.execute("SELECT COUNT(*) FROM verdicts").fetchone()
+                    (count,) = self._db.execute(f"SELECT COUNT(*) FROM {self.table}").fetchone()  # noqa: S608
                     if count > MAX_ROWS:
-                        self._db.execute(REMOVE_OLDEST, (count - MAX_ROWS // 2,))
+                        oldest = f"SELECT key FROM {self.table} ORDER BY made LIMIT ?"  # noqa: S608
+                        self._db.execute(
+                            f"DELETE FROM {self.table} WHERE key IN ({oldest})",  # noqa: S608
+                            (count - MAX_ROWS // 2,),
+                        )
                 self._db.close()
                 self._db = None
 
@@ -104,4 +108,5 @@ class VerdictCache:
         if damaged:
             with contextlib.suppress(OSError):
                 self.path.unlink()
-        self.say(f"verdict cache: {self.path}: {error}{', removed' if damaged else ''}; going on without")
+        what = f"{self.table.removesuffix('s')} cache: {self.path}"
+        self.say(f"{what}: {error}{', removed' if damaged else ''}; going on without")

@@ -1,0 +1,314 @@
+"""`qceval run` with real engines: known scores, chats and infillings, kills, and faults in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_processes import engine_processes, lines, rows, wait_until
+
+pytest.importorskip("vllm", reason="no engines here: .ci/vllm puts them into build/vllm")
+pytestmark = [pytest.mark.engine]
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+Document = Callable[..., Any]
+Start = Callable[..., subprocess.Popen[str]]
+
+BOTH = ("run", "--bench", "starter,humaneval", "--limit", 24, "--dtype", "float32", "--max-model-len", 1024)
+STARTER = ("run", "--bench", "starter", "--dtype", "float32", "--max-model-len", 1024)
+# Answers long enough that there is time to kill something: sampled, and never stopped by what starter stops at.
+SLOW = (*STARTER, "-n", 40, "--temperature", 1.5, "--max-tokens", 300)
+CHATS = '''"""Two benchmarks for tests: a chat that opens no answer, and an infilling."""
+
+import json
+
+from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
+from qwencoder_eval.datasets.rows import Rows
+from qwencoder_eval.extraction.programs import as_program, first_fenced_program
+from qwencoder_eval.scoring.calls import CallScorer
+from qwencoder_eval.types import Chat, Infill, Message, Problem, Sampling
+
+ROWS = tuple(json.loads(%r))
+GREEDY = Sampling(max_tokens=200)
+
+
+class Chatting(Benchmark):
+    name, version, reference = "chatting", "1", "original"
+    asking = {"a": Asking(Rows(inline=ROWS), lambda problem: Chat((Message("user", problem.id),)), GREEDY)}
+    scoring = {"s": Scoring(first_fenced_program, CallScorer({"chatting": "inputs"}))}
+    profiles = {"chatting": ("a", "s")}
+    decontaminate = ()
+    golden = (
+        Golden(ROWS[1], "```python\\n%%s```" %% (ROWS[1]["prompt"] + ROWS[1]["solution"]), {"chatting": "passed"}),
+        Golden(ROWS[1], "x", {"chatting": "no_code"}),
+    )
+
+    def problem(self, row):
+        tests = {"entry_point": row["entry_point"], "atol": 0, "inputs": row["inputs"]}
+        return Problem(row["id"], row, tests, stub=row["prompt"], reference=row["solution"])
+'''
+INFILLING = '''"""An infilling for tests."""
+
+import json
+
+from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
+from qwencoder_eval.datasets.rows import Rows
+from qwencoder_eval.extraction.programs import as_program
+from qwencoder_eval.scoring.calls import CallScorer
+from qwencoder_eval.types import Infill, Problem, Sampling
+
+ROWS = tuple(json.loads(%r))
+
+
+class Infilling(Benchmark):
+    name, version, reference = "infilling", "1", "original"
+    asking = {
+        "a": Asking(Rows(inline=ROWS), lambda p: Infill(p.stub, "\\n# end\\n"), Sampling(max_tokens=200)),
+    }
+    scoring = {"s": Scoring(as_program, CallScorer({"infilling": "inputs"}))}
+    profiles = {"infilling": ("a", "s")}
+    decontaminate = ()
+    golden = (
+        Golden(ROWS[1], ROWS[1]["solution"], {"infilling": "passed"}),
+        Golden(ROWS[1], "    return 77\\n", {"infilling": "wrong"}),
+    )
+
+    def problem(self, row):
+        tests = {"entry_point": row["entry_point"], "atol": 0, "inputs": row["inputs"]}
+        # The answer begins at the first word: the gap comes after the indentation.
+        return Problem(row["id"], row, tests, stub=row["prompt"], reference=row["solution"])
+'''
+
+
+@pytest.fixture
+def right(known: dict[str, Any]) -> dict[str, float]:
+    """The score that must come out, by benchmark: of the problems that it was taught."""
+    return {name: sum(one["right"] for one in answers.values()) for name, answers in known.items()}
+
+
+def test_a_score_that_is_known_beforehand(
+    tiny: Path, known: dict[str, Any], right: dict[str, float], qceval: Cli, env: dict[str, str], tmp_path: Path
+) -> None:
+    """Two benchmarks through one engine; it is gone afterwards; the same again, and another scoring, need none."""
+    command = (*BOTH, "--backend", "vllm", "--model", tiny / "base")
+    ran = qceval(*command, "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("starting vllm") == 1
+    assert "profile qwen2.5-coder (model type qwen2, with <|fim_prefix|> in its vocabulary)" in ran.stderr
+    reports = {report["benchmark"]: report for report in json.loads(ran.stdout)}
+    for name, answers in known.items():
+        verdicts = {row["problem"]: row["checks"][name] for row in rows(reports[name]["run"], "verdicts.jsonl")}
+        texts = {row["problem"]: row["text"] for row in rows(reports[name]["run"], "completions.jsonl")}
+        assert {problem: texts[problem] for problem in answers} == {p: one["answer"] for p, one in answers.items()}
+        assert sum(verdicts[problem] == "passed" for problem in answers) == right[name]
+        assert all((verdicts[problem] == "passed") == one["right"] for problem, one in answers.items())
+    score = reports["starter"]["scores"]["starter"]["pass@1"]
+    assert score["value"] == right["starter"] / 24
+    assert reports["starter"]["completions"]["stop"] == 24
+    assert reports["starter"]["completions"]["tokens"] > 24
+    recorded = json.loads((Path(reports["starter"]["run"]) / "run.json").read_text())
+    assert recorded["provenance"]["engine"].startswith("vllm ")
+    assert recorded["provenance"]["model_profile"] == "qwen2.5-coder"
+    assert recorded["provenance"]["first_prompts"][0]["tokens"]
+    assert engine_processes(str(tmp_path)) == []
+
+    again = qceval(*command, "--json")
+    assert again.returncode == 0
+    assert json.loads(again.stdout) == json.loads(ran.stdout)
+    assert "starting" not in again.stderr
+    fewer = qceval("run", "--bench", "starter", "--limit", 10, *command[5:], "--json")
+    assert fewer.returncode == 0
+    assert "10 completions were known and not generated again" in fewer.stderr
+    assert "starting" not in fewer.stderr
+    if "humaneval" in known:
+        sanitized = qceval("run", "--bench", "humaneval", "--profile", "evalplus-sanitized", *command[3:], "--json")
+        assert sanitized.returncode == 0
+        assert "24 completions were known" in sanitized.stderr
+        assert "starting" not in sanitized.stderr
+
+
+def test_chats_and_infillings(
+    tiny: Path, known: dict[str, Any], document: Document, qceval: Cli, tmp_path: Path
+) -> None:
+    from qwencoder_eval.benchmark import profile
+    from qwencoder_eval.registry import discover
+
+    problems = profile(discover(()).load("starter"), None).problems(offline=True)[:4]
+    plain = [
+        {
+            "id": problem.id, "prompt": problem.stub, "solution": problem.reference,
+            "entry_point": problem.tests["entry_point"], "inputs": problem.tests["inputs"],
+        }
+        for problem in problems
+    ]  # fmt: skip
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    # What it was taught to answer in a fence is a function's body; the benchmark shows the head as part of the answer.
+    (plugins / "chatting.py").write_text(CHATS % json.dumps(plain))
+    (plugins / "infilling.py").write_text(INFILLING % json.dumps(plain))
+    common = ("--plugins", plugins, "--dtype", "float32", "--max-model-len", 1024, "--backend", "vllm")
+    refused = qceval("run", "--bench", "chatting", "--model", tiny / "base", *common)
+    assert refused.returncode == 2
+    assert "chatting: the benchmark asks for a chat, and this is a base model; choose another" in refused.stderr
+    refused = qceval("run", "--bench", "starter", "--model", tiny / "chat", *common)
+    assert refused.returncode == 2
+    assert "starter: the benchmark asks for a text to continue, and this is a chat model" in refused.stderr
+
+    found = document("run", "--bench", "chatting,infilling", "--model", tiny / "chat", *common)
+    by_name = {report["benchmark"]: report for report in found}
+    taught = {problem.id: known["starter"][problem.id] for problem in problems}
+    texts = {row["problem"]: row["text"] for row in rows(by_name["chatting"]["run"], "completions.jsonl")}
+    assert texts == {problem: f"```python\n{one['answer']}```" for problem, one in taught.items()}
+    texts = {row["problem"]: row["text"] for row in rows(by_name["infilling"]["run"], "completions.jsonl")}
+    assert texts == {problem: one["answer"].strip() for problem, one in taught.items()}
+
+
+@pytest.mark.parametrize("backend", ["vllm", "transformers"])
+def test_an_engine_that_is_killed(
+    backend: str, tiny: Path, start: Start, document: Document, env: dict[str, str], tmp_path: Path
+) -> None:
+    """The run says so and exits 3; started again it goes on, and no sample is lost or there twice."""
+    command = (*SLOW, "--backend", backend, "--model", tiny / "base")
+    process = start(*command)
+    made = tmp_path / "results" / "base" / "starter"
+    wait_until(lambda: lines(made) > 20, "samples")
+    victims = engine_processes(str(tmp_path))
+    os.kill(max(victims), signal.SIGKILL)  # of vLLM the process that computes
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 3, err
+    line = err.splitlines()[-1]
+    assert line.startswith(f"qceval: {backend}: the engine ended in the middle of its work"), err
+    assert "start the same command again" in line
+    assert "Traceback" not in err
+    assert engine_processes(str(tmp_path)) == []
+    (run,) = made.iterdir()
+    kept = rows(run, "completions.jsonl")
+    assert 20 < len(kept) < 960
+    report = document(*command)
+    after = rows(run, "completions.jsonl")
+    assert after[: len(kept)] == kept
+    assert len({(row["problem"], row["sample"]) for row in after}) == len(after) == 960
+    judged = rows(run, "verdicts.jsonl")
+    assert len({(row["problem"], row["sample"]) for row in judged}) == len(judged) == 960
+    assert sum(report["outcomes"]["starter"].values()) == 960
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, -15)])
+def test_a_harness_that_is_ended_leaves_no_engine(
+    how: signal.Signals, status: int, tiny: Path, start: Start, tmp_path: Path
+) -> None:
+    process = start(*SLOW, "--backend", "transformers", "--model", tiny / "base")
+    made = tmp_path / "results" / "base" / "starter"
+    wait_until(lambda: any(p.stat().st_size for p in made.glob("*/completions.jsonl")), "samples")
+    assert engine_processes(str(tmp_path))
+    process.send_signal(how)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == status, err
+    if how == signal.SIGINT:
+        assert "interrupted; the same command continues" in err
+    wait_until(lambda: not engine_processes(str(tmp_path)), "the engine is gone")
+
+
+def test_a_harness_that_is_killed_while_vllm_starts_leaves_nothing(tiny: Path, start: Start, tmp_path: Path) -> None:
+    process = start(*STARTER, "--backend", "vllm", "--model", tiny / "base")
+    wait_until(lambda: len(engine_processes(str(tmp_path))) >= 2, "processes of the engine")
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not engine_processes(str(tmp_path)), "the engine is gone")
+
+
+@pytest.fixture
+def broken(tiny: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "broken"
+    shutil.copytree(tiny / "base", folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("harm", "options", "status", "said"),
+    [
+        (None, ("--model", "/no/such/model"), 2, "--model /no/such/model: no such folder"),
+        ("config.json", (), 2, "config.json: not JSON"),
+        ("tokenizer.json", (), 2, "its tokenizer cannot be read"),
+        ("model.safetensors", (), 3, "the engine ended while it started"),
+        (None, ("--tensor-parallel", "2"), 2, "need 2 GPUs, there are 0"),
+        (None, ("--lora", "/no/such/adapter"), 2, "--lora /no/such/adapter: No such file or directory"),
+        (None, ("--chat-template", "/no/such/file"), 2, "--chat-template /no/such/file: cannot be read"),
+    ],
+)
+def test_a_fault_is_one_line(
+    harm: str | None, options: tuple[str, ...], status: int, said: str, broken: Path, qceval: Cli, env: dict[str, str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    env["CUDA_VISIBLE_DEVICES"] = ""
+    if harm:
+        (broken / harm).write_bytes((broken / harm).read_bytes()[:100])
+    model = () if "--model" in options else ("--model", broken)
+    ran = qceval(*STARTER, "--backend", "transformers", *model, *options)
+    assert ran.returncode == status, ran.stderr
+    line = ran.stderr.splitlines()[-1]
+    assert line.startswith("qceval: ")
+    assert said in line
+    assert "Traceback" not in ran.stderr
+    assert engine_processes(str(tmp_path)) == []
+
+
+def test_what_vllm_refuses_is_said_with_its_cause(tiny: Path, qceval: Cli, tmp_path: Path) -> None:
+    ran = qceval("run", "--bench", "starter", "--backend", "vllm", "--model", tiny / "base", "--max-model-len", 100_000)
+    assert ran.returncode == 3
+    line = ran.stderr.splitlines()[-1]
+    assert "the engine ended while it started" in line
+    assert "max_model_len" in line
+    assert engine_processes(str(tmp_path)) == []
+
+
+def test_a_prompt_that_does_not_fit_is_counted(tiny: Path, document: Document) -> None:
+    command = ("run", "--bench", "starter", "--backend", "transformers", "--model", tiny / "base", "--dtype", "float32")
+    report = document(*command, "--max-model-len", 130)
+    counts = report["outcomes"]["starter"]
+    assert 0 < counts["prompt_too_long"] < 24
+    assert sum(counts.values()) == 24
+    assert report["completions"]["prompt_too_long"] == counts["prompt_too_long"]
+
+
+def test_generate_now_and_score_later(tiny: Path, document: Document, qceval: Cli, right: dict[str, float]) -> None:
+    command = (*STARTER, "--backend", "transformers", "--model", tiny / "base")
+    report = document(*command, "--no-score")
+    assert (report["scores"], report["notes"]) == ({}, ["not scored"])
+    assert len(rows(report["run"], "completions.jsonl")) == 24
+    ran = qceval(*command, "--json")
+    assert "starting" not in ran.stderr
+    assert json.loads(ran.stdout)["scores"]["starter"]["pass@1"]["value"] == right["starter"] / 24
+
+
+def test_show_prompt_with_its_tokens(tiny: Path, qceval: Cli, document: Document) -> None:
+    shown = qceval("show-prompt", "--bench", "starter", "--model", tiny / "base", "--tokens")
+    assert shown.returncode == 0, shown.stderr
+    assert "base model · profile qwen2.5-coder" in shown.stdout
+    assert "ends at <|endoftext|>" in shown.stdout
+    found = document("show-prompt", "--bench", "humaneval", "--model", tiny / "chat", "--tokens")
+    assert (found["kind"], found["profile"]) == ("chat", "evalplus-chat")
+    assert found["rendered"].startswith(
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+    )
+    assert found["rendered"].endswith("tests:\n```python\n")
+    assert "".join(token["text"] for token in found["tokens"]) == found["rendered"]
+    assert [token["text"] for token in found["tokens"] if token["special"]] == ["<|im_start|>", "<|im_end|>"] * 2 + [
+        "<|im_start|>"
+    ]
+
+
+def test_the_display_of_a_run(tiny: Path, qceval: Cli, env: dict[str, str]) -> None:
+    """Without a terminal nothing is drawn: a line for the model, one for its engine, and no more."""
+    began = time.monotonic()
+    ran = qceval(*STARTER, "--backend", "transformers", "--model", tiny / "base", "--limit", 2)
+    assert ran.returncode == 0
+    if time.monotonic() - began < 30:
+        assert len(ran.stderr.splitlines()) == 4, ran.stderr
