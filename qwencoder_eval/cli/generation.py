@@ -30,7 +30,7 @@ asking = apply(
 )
 sampling = apply(
     click.option("-n", "n", type=click.IntRange(1), metavar="N", help="Samples a problem."),
-    click.option("--temperature", type=click.FloatRange(0), metavar="T"),
+    click.option("--temperature", type=click.FloatRange(0, 2), metavar="T"),
     click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), metavar="P"),
     click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Of a completion."),
     click.option("--seed", type=click.IntRange(0), metavar="N", help="Another one gives other samples."),

@@ -139,7 +139,7 @@ class Evaluation:
         """The document that --json prints and scores.json keeps; scores are fractions."""
         rows, model = self.profile.asking.rows, self.model
         notes = []
-        if self.backend.name == "none":
+        if self.settings.scored and self.backend.name == "none":
             notes.append("unsandboxed")
         if model.name == "reference":
             notes.append("reference solutions")

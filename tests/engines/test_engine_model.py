@@ -21,7 +21,7 @@ pytest.importorskip("vllm", reason="no engines here: .ci/vllm puts them into bui
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
 STOP = ("\ndef ", "\nclass ", "```")
 GREEDY = Sampling(max_tokens=200, stop=STOP)
-SAMPLED = Sampling(n=4, temperature=1.2, top_p=0.95, max_tokens=60)
+SAMPLED = Sampling(n=4, temperature=1.5, top_p=0.95, max_tokens=60)
 CONTEXT = 1024
 Found = dict[tuple[str, str, int], tuple[Completion, list[int]]]
 
@@ -34,7 +34,7 @@ def requests(known: dict[str, Any], sampled: tuple[int, ...] = (0, 1, 2, 3)) -> 
             yield Request("greedy", problem, chosen.prompt(problem), GREEDY, (0,))
         for problem in problems[:4]:
             yield Request("infill", problem, Infill(problem.stub, "\n# end\n"), GREEDY, (0,))
-            yield Request("sampled", problem, Continue(problem.stub), SAMPLED, sampled)
+            yield Request("sampled", problem, Continue(f"# {problem.id}: not taught\n"), SAMPLED, sampled)
             right, wrong = answers[problem.id]["answer"], "    return [[]]\n"
             yield Request("choice", problem, Choice(problem.stub, (wrong, right)), GREEDY, (0,))
     yield Request("long", Problem("long", {}, {}), Continue("x = 1\n" * CONTEXT), GREEDY, (0,))

@@ -23,24 +23,26 @@ Start = Callable[..., subprocess.Popen[str]]
 
 BOTH = ("run", "--bench", "starter,humaneval", "--limit", 24, "--dtype", "float32", "--max-model-len", 1024)
 STARTER = ("run", "--bench", "starter", "--dtype", "float32", "--max-model-len", 1024)
-# Answers long enough that there is time to kill something: sampled, and never stopped by what starter stops at.
-SLOW = (*STARTER, "-n", 40, "--temperature", 1.5, "--max-tokens", 300)
-CHATS = '''"""Two benchmarks for tests: a chat that opens no answer, and an infilling."""
+# So hot that an answer hardly ever ends by itself: there is time to kill something.
+SLOW = (*STARTER, "-n", 16, "--temperature", 2, "--max-tokens", 60)
+CHATS = '''"""A chat for tests."""
 
 import json
 
 from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
 from qwencoder_eval.datasets.rows import Rows
-from qwencoder_eval.extraction.programs import as_program, first_fenced_program
+from qwencoder_eval.extraction.programs import first_fenced_program
 from qwencoder_eval.scoring.calls import CallScorer
-from qwencoder_eval.types import Chat, Infill, Message, Problem, Sampling
+from qwencoder_eval.types import Chat, Message, Problem, Sampling
 
 ROWS = tuple(json.loads(%r))
 GREEDY = Sampling(max_tokens=200)
 
 
 class Chatting(Benchmark):
-    name, version, reference = "chatting", "1", "original"
+    name = "chatting"
+    version = "1"
+    reference = "original"
     asking = {"a": Asking(Rows(inline=ROWS), lambda problem: Chat((Message("user", problem.id),)), GREEDY)}
     scoring = {"s": Scoring(first_fenced_program, CallScorer({"chatting": "inputs"}))}
     profiles = {"chatting": ("a", "s")}
@@ -68,7 +70,9 @@ ROWS = tuple(json.loads(%r))
 
 
 class Infilling(Benchmark):
-    name, version, reference = "infilling", "1", "original"
+    name = "infilling"
+    version = "1"
+    reference = "original"
     asking = {
         "a": Asking(Rows(inline=ROWS), lambda p: Infill(p.stub, "\\n# end\\n"), Sampling(max_tokens=200)),
     }
@@ -82,7 +86,6 @@ class Infilling(Benchmark):
 
     def problem(self, row):
         tests = {"entry_point": row["entry_point"], "atol": 0, "inputs": row["inputs"]}
-        # The answer begins at the first word: the gap comes after the indentation.
         return Problem(row["id"], row, tests, stub=row["prompt"], reference=row["solution"])
 '''
 
@@ -178,7 +181,7 @@ def test_an_engine_that_is_killed(
     command = (*SLOW, "--backend", backend, "--model", tiny / "base")
     process = start(*command)
     made = tmp_path / "results" / "base" / "starter"
-    wait_until(lambda: lines(made) > 20, "samples")
+    wait_until(lambda: lines(made) > 20 or process.poll(), "samples")
     victims = engine_processes(str(tmp_path))
     os.kill(max(victims), signal.SIGKILL)  # of vLLM the process that computes
     _, err = process.communicate(timeout=300)
@@ -190,14 +193,14 @@ def test_an_engine_that_is_killed(
     assert engine_processes(str(tmp_path)) == []
     (run,) = made.iterdir()
     kept = rows(run, "completions.jsonl")
-    assert 20 < len(kept) < 960
+    assert 20 < len(kept) < 384
     report = document(*command)
     after = rows(run, "completions.jsonl")
     assert after[: len(kept)] == kept
-    assert len({(row["problem"], row["sample"]) for row in after}) == len(after) == 960
+    assert len({(row["problem"], row["sample"]) for row in after}) == len(after) == 384
     judged = rows(run, "verdicts.jsonl")
-    assert len({(row["problem"], row["sample"]) for row in judged}) == len(judged) == 960
-    assert sum(report["outcomes"]["starter"].values()) == 960
+    assert len({(row["problem"], row["sample"]) for row in judged}) == len(judged) == 384
+    assert sum(report["outcomes"]["starter"].values()) == 384
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, -15)])
@@ -206,7 +209,7 @@ def test_a_harness_that_is_ended_leaves_no_engine(
 ) -> None:
     process = start(*SLOW, "--backend", "transformers", "--model", tiny / "base")
     made = tmp_path / "results" / "base" / "starter"
-    wait_until(lambda: any(p.stat().st_size for p in made.glob("*/completions.jsonl")), "samples")
+    wait_until(lambda: lines(made) or process.poll(), "samples")
     assert engine_processes(str(tmp_path))
     process.send_signal(how)
     _, err = process.communicate(timeout=300)
@@ -311,4 +314,4 @@ def test_the_display_of_a_run(tiny: Path, qceval: Cli, env: dict[str, str]) -> N
     ran = qceval(*STARTER, "--backend", "transformers", "--model", tiny / "base", "--limit", 2)
     assert ran.returncode == 0
     if time.monotonic() - began < 30:
-        assert len(ran.stderr.splitlines()) == 4, ran.stderr
+        assert len(ran.stderr.splitlines()) == 3, ran.stderr

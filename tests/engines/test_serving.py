@@ -108,8 +108,8 @@ def test_every_kind_of_prompt_is_answered_as_taught(model: OpenAIModel, known: d
 
 
 def test_seeds_repeat(model: OpenAIModel, known: dict[str, Any]) -> None:
-    sampling = Sampling(n=3, temperature=1.2, max_tokens=40)
-    asked = [Request("b", problem, Continue(problem.stub), sampling, (0, 1, 2)) for problem in problems(known)[:3]]
+    sampling = Sampling(n=3, temperature=1.5, max_tokens=40)
+    asked = [Request("b", one, Continue(f"# {one.id}\n"), sampling, (0, 1, 2)) for one in problems(known)[:3]]
     first, second = (
         {(a.problem, a.number): a.completion and a.completion.text for a in model.generate(iter(asked))} for _ in "ab"
     )
@@ -148,7 +148,7 @@ def test_a_server_that_is_killed_in_the_middle(
     tiny: Path, start: Any, document: Any, tmp_path: Path, known: dict[str, Any]
 ) -> None:
     served = Serving(tiny / "base", tmp_path / "server.log")
-    command = ("run", "--bench", "starter", "--model", "tiny", "-n", 20, "--temperature", 1.5, "--max-tokens", 300)
+    command = ("run", "--bench", "starter", "--model", "tiny", "-n", 20, "--temperature", 2, "--max-tokens", 60)
     server = ("--base-url", served.url, "--concurrency", 8)
     try:
         process = start(*command, *server, "--attempts", 2)
