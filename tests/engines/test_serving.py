@@ -30,6 +30,14 @@ pytest.importorskip("vllm", reason="no engines here: .ci/vllm puts them into bui
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
 CONTEXT = 1024
 GREEDY = Sampling(max_tokens=200, stop=("\ndef ", "```\n"))
+# `vllm serve`: its command asks for the version of a package vllm, which the one built for CPUs is not called.
+VLLM = """
+import importlib.metadata as metadata, sys, vllm
+version = metadata.version
+metadata.version = lambda name: f"{vllm.__version__}+cpu" if name == "vllm" else version(name)
+from vllm.entrypoints.cli.main import main
+sys.exit(main())
+"""
 
 
 class Serving:
@@ -39,7 +47,7 @@ class Serving:
             port = free.getsockname()[1]
         self.folder, self.url = folder, f"http://127.0.0.1:{port}/v1"
         command = [
-            str(Path(sys.executable).with_name("vllm")), "serve", folder, "--served-model-name", "tiny", "--port", port,
+            sys.executable, "-c", VLLM, "serve", folder, "--served-model-name", "tiny", "--port", port,
             "--max-model-len", CONTEXT, "--dtype", "float32", "--enforce-eager", "--gpu-memory-utilization", "0.25",
         ]  # fmt: skip
         with log.open("wb") as file:
@@ -98,7 +106,11 @@ def test_every_kind_of_prompt_is_answered_as_taught(model: OpenAIModel, known: d
         text = taught[answer.problem]
         expected = {"chat": f"```python\n{text}```", "opened": f"{text}```", "infill": text.strip()}
         assert answer.completion, answer.reason
-        assert answer.completion.text == expected.get(answer.request.benchmark, text)
+        wanted = expected.get(answer.request.benchmark, text)
+        if model.renderer or answer.request.benchmark in ("chat", "opened", "choice"):
+            assert answer.completion.text == wanted
+        else:  # the server knows the chat model's end token only, and lets a text go on behind another
+            assert answer.completion.text.startswith(wanted)
         if answer.request.benchmark == "choice":
             assert len(answer.completion.logprobs) == 2
         else:
@@ -129,8 +141,11 @@ def test_a_prompt_that_does_not_fit_the_server(model: OpenAIModel) -> None:
     assert found["much"].tokens
 
 
-def test_a_run_through_the_server(serving: Serving, known: dict[str, Any], document: Any, qceval: Any) -> None:
+def test_a_run_through_the_server(
+    serving: Serving, tiny: Path, known: dict[str, Any], document: Any, qceval: Any
+) -> None:
     command = ("run", "--bench", "starter", "--base-url", serving.url, "--model", "tiny", "--price", "1,2")
+    command += ("--tokenizer", str(tiny / "base"))
     report = document(*command)
     right = sum(one["right"] for one in known["starter"].values())
     assert report["scores"]["starter"]["pass@1"]["value"] == right / 24
