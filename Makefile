@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The languages of the Qwen2.5-Coder report's tables: what CI builds and tests.
 MAIN := python cpp java javascript typescript csharp php bash
 
-.PHONY: run test test-full images languages perf lint format clean
+.PHONY: run test test-full test-engines images languages perf perf-generation lint format clean
 
 run: .venv/core
 	@$(BIN)/qceval run --bench humaneval || { \
@@ -25,17 +25,30 @@ test-full: .venv/dev
 images: .venv/core
 	$(BIN)/qceval sandbox build $(MAIN)
 
+# The real engines on a CPU: vLLM, transformers, and vLLM's server, with a model that is trained on the spot.
+test-engines: build/vllm/ready
+	build/vllm/bin/pytest -m engine tests/engines
+
+build/vllm/ready: .ci/vllm pyproject.toml
+	bash .ci/vllm
+
 # Every language: build its image and run its three programs. Takes about an hour and 20 GB from nothing.
 languages: .venv/core
 	$(BIN)/qceval sandbox build
 	$(BIN)/qceval sandbox test --sandbox docker
 
-# Side-by-side measurements: a table on standard output, JSON in build/perf. Takes about 40 minutes.
+# Side-by-side measurements: a table on standard output, JSON in build/perf. Takes about an hour.
 perf: .venv/dev build/perf/evalplus/bin/evalplus.evaluate
 	$(BIN)/python tests/perf/overhead.py build/perf/overhead.json
 	$(BIN)/python tests/perf/scoring.py --evalplus build/perf/evalplus/bin/evalplus.evaluate --out build/perf/scoring.json
 	$(BIN)/python tests/perf/many_samples.py --out build/perf/many_samples.json
 	$(BIN)/python tests/perf/languages.py --every 3 --out build/perf/languages.json
+	$(BIN)/python tests/perf/overlap.py --out build/perf/overlap.json
+	$(BIN)/python tests/perf/memory.py --out build/perf/memory.json
+
+# `qceval run` beside vLLM's own call. MODEL is a folder; the engine tests leave a small one in build/tiny-*/base.
+perf-generation: build/vllm/ready
+	build/vllm/bin/python tests/perf/generation.py --model $(MODEL) --out build/perf/generation.json
 
 build/perf/evalplus/bin/evalplus.evaluate:
 	$(PYTHON) -m venv build/perf/evalplus

@@ -11,6 +11,7 @@ import click
 
 from ..config import cache_folder, data_folder, results_folder
 from ..errors import QcevalError
+from ..models.choose import gpus
 from ..sandboxes import images
 from ..sandboxes.choose import backend
 from ..sandboxes.docker import DockerBackend
@@ -56,6 +57,7 @@ def findings() -> list[dict[str, Any]]:
     for what, folder in (("cache", cache_folder()), ("results", results_folder())):
         place = next(path for path in [folder.absolute(), *folder.absolute().parents] if path.exists())
         tell(what, os.access(place, os.W_OK), str(folder), f"make {place} writable")
+    tell("gpus", True, str(gpus() or "none: models run on the processor, or on a server"))
     for extra, modules in EXTRAS.items():
         missing_modules = [module for module in modules if importlib.util.find_spec(module) is None]
         said = "installed" if not missing_modules else "not installed"

@@ -14,6 +14,7 @@ from typing import Any
 from ..config import cache_folder
 from ..errors import InfrastructureError, InputError, UsageError
 from ..runs.cache import Cache
+from ..runs.directory import safe_name
 from .base import Model
 from .checkpoint import checkpoint
 from .engine import EngineModel, EngineOptions
@@ -85,7 +86,12 @@ def ready(wanted: Wanted, backend: str, out: Path, cached: bool, say: Say) -> It
     name, why = backend_for(backend, wanted.server is not None)
     if name == "openai":
         assert wanted.server is not None
-        yield server_model(wanted, wanted.server)
+        server = server_model(wanted, wanted.server)
+        try:
+            yield server
+        finally:
+            if any(server.usage().values()):
+                say(f"{server.name}: " + ", ".join(f"{value:.10g} {name}" for name, value in server.usage().items()))
         return
     if wanted.engine.data_parallel * wanted.engine.tensor_parallel * wanted.engine.pipeline_parallel > 1:
         enough_devices(wanted.engine)
@@ -95,7 +101,7 @@ def ready(wanted: Wanted, backend: str, out: Path, cached: bool, say: Say) -> It
         f"{wanted.filed}: backend {name} ({why}), a {renderer.kind} model, profile {renderer.profile.name} "
         f"({renderer.why})"
     )
-    log = out / wanted.filed.replace("/", "--") / "engine.log"
+    log = out / safe_name(wanted.filed) / "engine.log"
     model = EngineModel(wanted.filed, name, renderer, wanted.engine, log, say)  # type: ignore[arg-type]
     if not cached:
         yield model
@@ -111,6 +117,8 @@ def ready(wanted: Wanted, backend: str, out: Path, cached: bool, say: Say) -> It
 
 
 def server_model(wanted: Wanted, options: ServerOptions) -> OpenAIModel:
+    if wanted.offline:
+        raise UsageError(f"--offline: {options.base_url} is a connection; drop one of them")
     renderer = wanted.renderer(wanted.tokenizer) if wanted.tokenizer else None
     if renderer:
         profile, because, kind = renderer.profile, renderer.why, renderer.kind

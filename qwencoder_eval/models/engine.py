@@ -92,7 +92,7 @@ class Worker:
 
     def _read(self, answers: queue.Queue[Any]) -> None:
         assert self.process.stdout is not None
-        with contextlib.suppress(ValueError, OSError):  # closed while it is read
+        with contextlib.suppress(ValueError, OSError):  # closed while it is read, or killed while it wrote a line
             for line in self.process.stdout:
                 answers.put((self, json.loads(line)))
         answers.put((self, None))

@@ -81,10 +81,13 @@ class OpenAIModel:
     def key(self) -> dict[str, Any]:
         profile = {name: value for name, value in asdict(self.profile).items() if name != "match"}
         rendering = self.renderer.key() if self.renderer else {"model_profile": profile}
-        return {"model": self.name, "server": self.options.base_url.rstrip("/"), **rendering}
+        url = urlsplit(self.options.base_url)
+        address = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path.rstrip('/')}"  # no user, no password
+        return {"model": self.name, "server": address, **rendering}
 
     def provenance(self) -> dict[str, Any]:
-        return {"model_profile": self.profile.name, "because": self.because, "kind": self.kind or "unknown"}
+        found = {"model_profile": self.profile.name, "because": self.because, "kind": self.kind or "unknown"}
+        return {**found, "usage": self.usage()} if self.tokens else found
 
     def usage(self) -> dict[str, float]:
         """Tokens and dollars of this session so far, failed attempts not counted."""

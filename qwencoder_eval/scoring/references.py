@@ -42,9 +42,11 @@ class References:
         self._learnt: dict[str, Any] = {}
         self._mutex = threading.Lock()
         self._pool: Pool | None = None
+        self._closed = False
 
     def close(self) -> None:
-        """End a ``prepare`` that another thread is in: it gets a SandboxError."""
+        """End a ``prepare`` that another thread is in, or will be: it gets a SandboxError."""
+        self._closed = True
         if pool := self._pool:
             pool.close()
 
@@ -59,6 +61,8 @@ class References:
             return
         with Pool(self.backend, workers, HASH_SEED) as pool, ThreadPoolExecutor(workers) as threads:
             self._pool = pool
+            if self._closed:
+                pool.close()
 
             def run(recorded: Recorded) -> None:
                 result = pool.run(recorded.program)

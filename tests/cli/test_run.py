@@ -234,6 +234,7 @@ def test_without_an_engine_the_remedy_is_said(qceval: Cli) -> None:
         (("--backend", "vllm", "--base-url", "http://x/v1", "--model", "m"), "is for --backend openai, not vllm"),
         (("--backend", "vllm"), "--backend vllm: which model? name it with --model"),
         (("--base-url", "http://x/v1"), "which model? name it with --model"),
+        (("--base-url", "http://x/v1", "--model", "m", "--offline"), "--offline: http://x/v1 is a connection"),
         (("--base-url", "nowhere", "--model", "m"), "--base-url nowhere: not an address"),
         (("--base-url", "http://x/v1", "--model", "m", "--price", "1"), "--price 1: give two numbers"),
         (("--base-url", "http://x/v1", "--model", "m", "--model-profile", "q"), "--model-profile q: unknown; choose"),

@@ -183,6 +183,13 @@ def test_a_model_named_for_the_other_thing_is_refused(server: Server, prompt: Pr
     OpenAIModel("m", ServerOptions(server.url), named("generic"), "a test").rendered(prompt)
 
 
+def test_no_secret_is_part_of_a_key(server: Server) -> None:
+    options = ServerOptions("https://me:secret@host:8000/v1/", api_key="secret")
+    made = OpenAIModel("m", options, named("generic"), "a test")
+    assert made.key()["server"] == "https://host:8000/v1"
+    assert "secret" not in json.dumps([made.key(), made.provenance(), made.usage()])
+
+
 @pytest.mark.parametrize("url", ["localhost:8000", "", "ftp://x/v1", "http://"])
 def test_an_address_that_is_none(url: str) -> None:
     with pytest.raises(UsageError, match="not an address; give one such as"):
