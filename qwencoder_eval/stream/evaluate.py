@@ -34,6 +34,8 @@ from ..types import Completion, Outcome, Problem, Sample, Sampling, Verdict
 Lost = dict[str, InfrastructureError]  # problems without an answer or a verdict, and why; the next try has them again
 QUEUED = 4096  # samples between model and scorers: room for a slow program without the model waiting ...
 QUEUED_CHARS = 64 << 20  # ... and for no more text than this
+# Programs of one problem cost alike. Asked for in rounds, the costly ones come evenly, and scoring keeps pace.
+ROUNDS = 8
 
 
 class Progress:
@@ -125,13 +127,14 @@ class Work:
     def by_id(self) -> dict[str, Problem]:
         return {problem.id: problem for problem in self.problems}
 
-    def requests(self) -> Iterator[Request]:
-        """What is still to be generated."""
-        for problem in self.problems:
-            numbers = tuple(n for n in range(self.sampling.n) if (problem.id, n) not in self.run.done)
-            if numbers:
-                name = self.profile.benchmark.name
-                yield Request(name, problem, self.profile.prompt(problem), self.sampling, numbers)
+    def requests(self, rounds: int) -> Iterator[Request]:
+        """What is still to be generated: all problems once a round, each time for a share of its samples."""
+        name, n = self.profile.benchmark.name, self.sampling.n
+        for first in range(min(rounds, n)):
+            for problem in self.problems:
+                numbers = tuple(at for at in range(first, n, rounds) if (problem.id, at) not in self.run.done)
+                if numbers:
+                    yield Request(name, problem, self.profile.prompt(problem), self.sampling, numbers)
 
 
 class Backlog(queue.Queue[tuple[Work, Sample] | None]):
@@ -247,7 +250,8 @@ def samples(works: Sequence[Work], model: Model, progress: Progress) -> Generato
             for sample in work.run.unjudged():
                 yield work, sample
     by_name = {work.profile.benchmark.name: work for work in works}
-    asked = itertools.chain.from_iterable(work.requests() for work in works)
+    rounds = 1 if model.instant else ROUNDS
+    asked = itertools.chain.from_iterable(work.requests(rounds) for work in works)
     with contextlib.closing(model.generate(asked)) as answers:
         for answer in answers:
             work = by_name[answer.request.benchmark]
