@@ -139,6 +139,7 @@ class EngineModel:
         self.name, self.backend, self.renderer = name, backend, renderer
         self.options, self.log, self.say = options, log, say
         self.facts: dict[str, Any] = {}
+        self.token_ids = False  # whether an engine tells each token: for tests
 
     def key(self) -> dict[str, Any]:
         lora = {}
@@ -207,7 +208,8 @@ class EngineModel:
 
     def _start(self, answers: queue.Queue[Any]) -> list[Worker]:
         """Start as many engines as work in parallel, and wait until all are ready. Raises InfrastructureError."""
-        settings = {**asdict(self.options), "backend": self.backend, "path": str(self.renderer.checkpoint.path)}
+        where = {"backend": self.backend, "path": str(self.renderer.checkpoint.path), "token_ids": self.token_ids}
+        settings = {**asdict(self.options), **where}
         self.say(f"{self.name}: starting {self.backend}; its log is {self.log}")
         workers: list[Worker] = []
         try:
@@ -295,7 +297,7 @@ class Open:
             self.logprobs[line["number"]] = line["logprobs"][len(self.rendered.tokens) :]
             return None if self.left else chosen(self.request, self.logprobs, len(self.rendered.tokens))
         completion = finished(self.request, line["text"], line["reason"], profile, self.rendered.thinking)
-        completion = replace(completion, prompt_tokens=len(self.rendered.tokens), tokens=len(line["tokens"]))
+        completion = replace(completion, prompt_tokens=len(self.rendered.tokens), tokens=line["tokens"])
         return Answer(self.request, line["number"], completion)
 
 

@@ -45,6 +45,7 @@ class TransformersEngine:
         self.model.to(self.device).eval()
         self.context = settings["max_model_len"] or self.model.config.max_position_embeddings
         self.batch = BATCH if self.device.type == "cpu" else 8 * BATCH
+        self.token_ids = settings["token_ids"]
         self.waiting: deque[Any] = deque()  # of Row, and of jobs with continuations
         self.rows: list[Row] = []
         self.mask = torch.empty(0)
@@ -138,7 +139,8 @@ class TransformersEngine:
             reason = "length"
         if reason is None:
             return None
-        return {"id": job["id"], "number": row.number, "text": text, "reason": reason, "tokens": row.ids}
+        answer = {"id": job["id"], "number": row.number, "text": text, "reason": reason, "tokens": len(row.ids)}
+        return {**answer, "token_ids": row.ids} if self.token_ids else answer
 
     def choice(self, job: Job) -> Iterator[dict[str, Any]]:
         for at, continuation in enumerate(job["continuations"]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from vllm import SamplingParams
 from vllm.engine.arg_utils import EngineArgs
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
+from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.llm_engine import LLMEngine
 
 from .worker import Job
@@ -22,6 +24,7 @@ GPU_MEMORY, CPU_MEMORY = 0.9, 0.25  # shares that an engine takes; a CPU's memor
 class VllmEngine:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.lora = None
+        self.token_ids = settings["token_ids"]
         args: dict[str, Any] = {
             "model": settings["path"],
             "dtype": settings["dtype"],
@@ -53,7 +56,8 @@ class VllmEngine:
             args |= {"enable_lora": True, "max_lora_rank": max(rank, 8)}
             self.lora = LoRARequest("adapter", 1, settings["lora"])
         args |= settings["engine_args"]
-        self.engine = LLMEngine.from_engine_args(EngineArgs(**args))
+        # As vllm.LLM: the size of a batch goes with what the engine is used for.
+        self.engine = LLMEngine.from_engine_args(EngineArgs(**args), UsageContext.LLM_CLASS)
 
     def facts(self) -> dict[str, Any]:
         config = self.engine.model_config
@@ -72,17 +76,18 @@ class VllmEngine:
                 prompt = {"prompt_token_ids": job["tokens"] + continuation}
                 self.engine.add_request(f"{job['id']} {at}", prompt, params, lora_request=self.lora)
             return
+        common = SamplingParams(
+            temperature=job["temperature"],
+            top_p=job["top_p"],
+            max_tokens=job["max_tokens"],
+            stop=job["stop"],
+            stop_token_ids=job["stop_tokens"],
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        prompt = {"prompt_token_ids": job["tokens"]}
         for number, seed in job["seeds"]:
-            params = SamplingParams(
-                temperature=job["temperature"],
-                top_p=job["top_p"],
-                max_tokens=job["max_tokens"],
-                stop=job["stop"],
-                stop_token_ids=job["stop_tokens"],
-                seed=seed if job["temperature"] else None,
-                output_kind=RequestOutputKind.FINAL_ONLY,
-            )
-            prompt = {"prompt_token_ids": job["tokens"]}
+            params = copy(common)
+            params.seed = seed if job["temperature"] else None
             self.engine.add_request(f"{job['id']} {number}", prompt, params, lora_request=self.lora)
 
     def busy(self) -> bool:
@@ -100,7 +105,8 @@ class VllmEngine:
                 continue
             (made,) = output.outputs
             ids = list(made.token_ids)
-            yield {"id": job, "number": number, "text": made.text, "reason": made.finish_reason, "tokens": ids}
+            answer = {"id": job, "number": number, "text": made.text, "reason": made.finish_reason, "tokens": len(ids)}
+            yield {**answer, "token_ids": ids} if self.token_ids else answer
 
     def close(self) -> None:
         self.engine.engine_core.shutdown()

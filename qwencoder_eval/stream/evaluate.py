@@ -250,7 +250,7 @@ def samples(works: Sequence[Work], model: Model, progress: Progress) -> Generato
             for sample in work.run.unjudged():
                 yield work, sample
     by_name = {work.profile.benchmark.name: work for work in works}
-    rounds = 1 if model.instant else ROUNDS
+    rounds = 1 if model.instant or all(work.judge is None for work in works) else ROUNDS
     asked = itertools.chain.from_iterable(work.requests(rounds) for work in works)
     with contextlib.closing(model.generate(asked)) as answers:
         for answer in answers:

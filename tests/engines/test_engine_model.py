@@ -46,7 +46,7 @@ def run(backend: Any, folder: Path, log: Path, asked: Iterator[Request]) -> Foun
     original = Open.answer
 
     def answer(self: Open, line: dict[str, Any], profile: Any) -> Any:
-        tokens[self.request.benchmark, self.request.problem.id, line["number"]] = line.get("tokens", [])
+        tokens[self.request.benchmark, self.request.problem.id, line["number"]] = line.get("token_ids", [])
         return original(self, line, profile)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -54,6 +54,7 @@ def run(backend: Any, folder: Path, log: Path, asked: Iterator[Request]) -> Foun
         patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
         options = EngineOptions(dtype="float32", max_model_len=CONTEXT)
         model = EngineModel("tiny", backend, Renderer(Checkpoint(folder), "tiny"), options, log, lambda text: None)
+        model.token_ids = True
         found: Found = {}
         for answer_ in model.generate(asked):
             key = (answer_.request.benchmark, answer_.problem, answer_.number)

@@ -3,8 +3,8 @@
     build/vllm/bin/python tests/perf/generation.py --model FOLDER [--samples 20] [--max-tokens N] [--out OUT.json]
 
 HumanEval's 164 prompts, with the same engine options and the same sampling, each sample with a seed. Both are whole
-commands; what is compared is the time from the engine being ready until the command has ended, and beside it the whole
-command. vLLM's own command is this script with ``--direct``.
+commands; what is compared is the time from the engine being ready until the last completion is there (in the caller's
+hands, and on disk), and beside it the whole command. vLLM's own command is this script with ``--direct``.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def direct(folder: str, samples: int, max_tokens: int) -> None:
     stop = list(chosen.asking.sampling.stop)
     params = SamplingParams(n=samples, temperature=TEMPERATURE, max_tokens=max_tokens, stop=stop, seed=0)
     outputs = llm.generate(prompts, params, use_tqdm=False)
+    print("generated", time.time(), flush=True)
     tokens = sum(len(one.token_ids) for output in outputs for one in output.outputs)
     print("tokens", tokens, flush=True)
 
@@ -60,7 +61,7 @@ def timed(argv: list[Any], ready: str) -> dict[str, Any]:
             at = time.time()
     if process.wait():
         raise RuntimeError("".join(lines[-10:]))
-    return {"wall_s": time.time() - at, "command_s": time.time() - began, "out": "".join(lines)}
+    return {"ready": at, "command_s": time.time() - began, "out": "".join(lines)}
 
 
 def main() -> None:
@@ -86,7 +87,9 @@ def main() -> None:
         ]  # fmt: skip
         found = timed(command, "tokens of context")
         (run,) = results.glob("*/humaneval/*")
-        return {**found, "tokens": json.loads((run / "scores.json").read_text())["completions"]["tokens"]}
+        wall_s = (run / "completions.jsonl").stat().st_mtime - found["ready"]
+        tokens = json.loads((run / "scores.json").read_text())["completions"]["tokens"]
+        return {**found, "wall_s": wall_s, "tokens": tokens}
 
     def at_once() -> dict[str, Any]:
         command = [
@@ -94,8 +97,8 @@ def main() -> None:
             given.max_tokens,
         ]  # fmt: skip
         found = timed(command, "ready")
-        tokens = next(int(line.split()[1]) for line in found["out"].splitlines() if line.startswith("tokens"))
-        return {**found, "tokens": tokens}
+        said = dict(line.split() for line in found["out"].splitlines() if line.startswith(("tokens", "generated")))
+        return {**found, "wall_s": float(said["generated"]) - found["ready"], "tokens": int(said["tokens"])}
 
     found = alternate({"LLM.generate": at_once, "qceval run": through_qceval}, given.rounds)
     ours, theirs = found["qceval run"], found["LLM.generate"]
