@@ -21,10 +21,10 @@ Job = dict[str, Any]
 
 
 class Engine(Protocol):
-    """A job has ``id`` and ``tokens``; then either ``seeds`` (sample number, seed) with the sampling, or ``continuations``.
+    """A job has ``id`` and ``tokens``; then ``seeds`` (sample number, seed) with the sampling, or ``continuations``.
 
-    An answer has ``id`` and ``number``; then ``text``, ``reason`` and ``tokens`` (how many; the setting ``token_ids`` adds
-    which), or, for each continuation, ``logprobs`` of every token of prompt and continuation, None for the first one.
+    An answer has ``id`` and ``number``; then ``text``, ``reason`` and ``tokens`` (how many; the setting ``token_ids``
+    adds which), or, for each continuation, ``logprobs`` of every token of prompt and continuation, None for the first.
     """
 
     def facts(self) -> dict[str, Any]:
