@@ -1,16 +1,15 @@
 """MBPP and MBPP+: Python functions from one sentence and one example (arXiv 2108.07732, arXiv 2305.01210)."""
 
+from qwencoder_eval import prompts
 from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
 from qwencoder_eval.datasets.rows import Rows
 from qwencoder_eval.extraction.programs import detabbed_program, sanitized_program
 from qwencoder_eval.scoring.calls import CallScorer
-from qwencoder_eval.types import Chat, Continue, Message, Problem, Sampling
+from qwencoder_eval.types import Problem, Sampling
 
 SUITES = {"mbpp": "base_input", "mbpp+": "plus_input"}
-# Stop strings of a direct completion: EvalPlus's common ones, then MBPP's (evalplus/provider/utility.py).
-COMMON = ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(")
-STOP = (*COMMON, '\n"""', "\nassert")
-FENCES = ("\n```\n", "```")  # Qwen's evaluation adds these
+# Of a direct completion (evalplus/provider/utility.py).
+STOP = (*prompts.STOP, '\n"""', "\nassert")
 
 # Rows are JSON, which has no tuples. What the functions are called with, by task (evalplus/data/mbpp.py at 26d6d00):
 # paths of the lists that are tuples, inner ones first; * is every argument, item or value of a dict, ** all inside.
@@ -50,26 +49,6 @@ def arguments(task, given):
     return given
 
 
-def stripped_with_newline(problem):
-    return Continue(problem.fields["prompt"].strip() + "\n")
-
-
-def in_a_script(problem):
-    """EvalPlus's chat (evalplus/codegen.py, evalplus/provider/utility.py): the answer's code fence is open already."""
-    asked = "Please provide a self-contained Python script that solves the following problem in a markdown code block:"
-    opened = "Below is a Python script with a self-contained function that solves the problem and passes corresponding"
-    question = f"{asked}\n```\n{problem.fields['prompt'].strip()}\n```\n"
-    return Chat((Message("user", question), Message("assistant", f"{opened} tests:\n```python\n")))
-
-
-def completed(problem):
-    """Qwen's chat for instruct models (QwenLM/Qwen3-Coder at 0ae30f5, qwencoder-eval/instruct/eval_plus/model.py)."""
-    system = "You are an intelligent programming assistant to produce Python algorithmic solutions"
-    question = "Can you complete the following Python function?\n"
-    question += f"```python\n{problem.fields['prompt'].strip()}\n```\n"
-    return Chat((Message("system", system), Message("user", question), Message("assistant", "```python\n")))
-
-
 TODAY = Rows(
     version="v0.2.0", file="mbppplus/MbppPlus-v0.2.0.jsonl.gz", count=378,
     sha256="cb088ea309f08b1d161ff85fac8a367c4366006c5ae64add122c738f7f5f57d4", release=("MbppPlus", "v0.2.0"),
@@ -94,10 +73,10 @@ class Mbpp(Benchmark):
     version = "1"
     reference = "https://github.com/evalplus/evalplus/blob/26d6d00/evalplus/evaluate.py"
     asking = {
-        "greedy": Asking(TODAY, stripped_with_newline, Sampling(max_tokens=768, stop=STOP)),
-        "qwen": Asking(QWENS, stripped_with_newline, Sampling(max_tokens=768, stop=STOP + FENCES)),
-        "chat": Asking(TODAY, in_a_script, Sampling(max_tokens=768, stop=(*COMMON, "\n```\n"))),
-        "qwen-instruct": Asking(QWENS, completed, Sampling(max_tokens=2048, stop=(*COMMON, "\n#", "\n```"))),
+        "greedy": Asking(TODAY, prompts.text_to_continue, Sampling(max_tokens=768, stop=STOP)),
+        "qwen": Asking(QWENS, prompts.text_to_continue, Sampling(max_tokens=768, stop=STOP + prompts.QWEN_FENCES)),
+        "chat": Asking(TODAY, prompts.evalplus_chat, Sampling(max_tokens=768, stop=prompts.CHAT_STOP)),
+        "qwen-instruct": Asking(QWENS, prompts.qwen_chat, Sampling(max_tokens=2048, stop=prompts.QWEN_CHAT_STOP)),
     }
     scoring = {
         "evalplus": Scoring(detabbed_program, TODAYS),
