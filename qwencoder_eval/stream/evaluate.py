@@ -212,13 +212,30 @@ def evaluate(
         work.run.add_verdict(Verdict(sample.problem, sample.number, found.checks, found.measures, found.evidence))
         progress.scored(Outcome.PASSED in found.checks.values())
 
-    threads = [
-        threading.Thread(target=score, name=f"scorer-{i}", daemon=True) for i in range(pool.workers if pool else 0)
-    ]
-    if threads:
-        threads.append(threading.Thread(target=get_ready, name="references", daemon=True))
-    for thread in threads:
-        thread.start()
+    ended: list[threading.Event] = []  # not Thread.join: interrupted, it takes a thread for ended (3.11)
+
+    def begin(work: Callable[[], None], name: str) -> None:
+        ended.append(event := threading.Event())
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                event.set()
+
+        threading.Thread(target=run, name=name, daemon=True).start()
+
+    def end() -> None:
+        """Wait until everything in the queue is scored, or was taken out of it."""
+        for _ in ended:
+            waiting.put(None)
+        for event in ended:
+            event.wait()
+
+    if pool:
+        for number in range(pool.workers):
+            begin(score, f"scorer-{number}")
+        begin(get_ready, "references")
     try:
         with contextlib.closing(samples(works, model, progress)) as stream:
             for work, sample in stream:
@@ -226,6 +243,7 @@ def evaluate(
                     waiting.put((work, sample))
                 if stopped.is_set():
                     break
+        end()
     except BaseException:
         stopped.set()
         if pool:
@@ -235,10 +253,7 @@ def evaluate(
                 work.judge.references.close()
         raise
     finally:
-        for _ in threads:
-            waiting.put(None)
-        for thread in threads:
-            thread.join()
+        end()  # again, as an interrupt may have come while they were waited for
     if errors:
         raise errors[0]
 

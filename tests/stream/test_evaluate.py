@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
+import signal
 import sqlite3
 import threading
 from collections import Counter
@@ -308,10 +310,48 @@ def test_several_benchmarks_are_one_stream(stage: Stage) -> None:
         ]
         evaluate(works, model, pool, Progress())
     assert len(asked) == 1
-    assert [request.benchmark for request in asked[0]] == ["adding"] * 6 + ["subtracting"] * 6
+    assert [request.benchmark for request in asked[0]] == ["adding"] * 12 + ["subtracting"] * 12
     for run in runs:
         assert verdicts(run) == EXPECTED
         run.close()
+
+
+def test_samples_are_asked_for_in_rounds(stage: Stage) -> None:
+    """Every problem once a round, each sample once in all; a resumed run asks for what is missing."""
+    run = Run(stage.folder / "run", {"g": 1}, {"s": 1}, {})
+    work = Work(stage.profile, stage.problems, Sampling(n=7), run, None)
+    run.add_completion(Sample("p/1", 3, Completion("")))
+    asked = list(work.requests(3))
+    assert [request.numbers for request in asked if request.problem.id == "p/0"] == [(0, 3, 6), (1, 4), (2, 5)]
+    assert [request.numbers for request in asked if request.problem.id == "p/1"] == [(0, 6), (1, 4), (2, 5)]
+    assert [request.problem.id for request in asked[:6]] == [f"p/{i}" for i in range(6)]
+    assert next(work.requests(1)).numbers == tuple(range(7))
+    run.close()
+
+
+def test_an_interrupt_while_the_last_are_scored_ends_all_threads(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model has said everything, and the main thread only waits: then, too, programs are ended and waited for."""
+    inside, closed = threading.Event(), threading.Event()
+    honest_close = Pool.close
+
+    def stuck(self: Pool, program: Any, decided: Any = None) -> Any:
+        inside.set()
+        assert closed.wait(60)
+        raise SandboxError("closed")
+
+    def close(self: Pool) -> None:
+        closed.set()
+        honest_close(self)
+
+    monkeypatch.setattr(Pool, "run", stuck)
+    monkeypatch.setattr(Pool, "close", close)
+    threading.Thread(target=lambda: (inside.wait(60), os.kill(os.getpid(), signal.SIGINT))).start()
+    with pytest.raises(KeyboardInterrupt):
+        stage.go(Scripted(), n=1)
+    for thread in threading.enumerate():
+        if thread.name.startswith("scorer"):
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def test_references_are_prepared_while_the_model_works(stage: Stage) -> None:
