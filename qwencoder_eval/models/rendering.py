@@ -205,7 +205,12 @@ class Renderer:
 
 
 def infill_text(profile: ModelProfile, prompt: Infill, budget: Callable[[str, int | None, bool], str]) -> str:
-    """``budget``: a function of text, number of tokens or None, and whether the end is what is kept."""
+    """``budget``: a function of text, number of tokens or None, and whether the end is what is kept.
+
+    Raises UsageError where the profile has no format for other files of a repository.
+    """
+    if prompt.files and not profile.file:
+        raise UsageError(f"the profile {profile.name} has no format for other files; choose another --model-profile")
     prefix = budget(prompt.prefix, prompt.prefix_tokens, True)
     suffix = budget(prompt.suffix, prompt.suffix_tokens, False)
     if not (prompt.files or prompt.path):

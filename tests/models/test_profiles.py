@@ -130,6 +130,10 @@ def test_an_unknown_profile_is_refused() -> None:
 
 def test_every_profile_is_whole() -> None:
     for profile in model_profiles().values():
-        infill_text(profile, REPOSITORY, whole)
+        if profile.file:
+            assert "b = 1" in infill_text(profile, REPOSITORY, whole)
+        else:  # nothing is left out in silence
+            with pytest.raises(UsageError, match="has no format for other files"):
+                infill_text(profile, REPOSITORY, whole)
         assert len(profile.think) in (0, 2)
         assert bool(profile.infill) == bool(profile.infill_stop)
