@@ -57,9 +57,12 @@ def recorded() -> Path:
 def container_tests(config: pytest.Config) -> tuple[int, int]:
     """How many tests in containers ran, and how many were skipped. A skipped module has no keywords."""
     stats = config.pluginmanager.get_plugin("terminalreporter").stats  # type: ignore[union-attr]
-    ran = [r for outcome in ("passed", "failed") for r in stats.get(outcome, []) if "docker" in getattr(r, "keywords", ())]
-    skipped = [r for r in stats.get("skipped", []) if "docker" in getattr(r, "keywords", ())]
-    return len({r.nodeid for r in ran}), len({r.nodeid for r in skipped})
+
+    def counted(*outcomes: str) -> int:
+        found = [report for outcome in outcomes for report in stats.get(outcome, [])]
+        return len({report.nodeid for report in found if "docker" in getattr(report, "keywords", ())})
+
+    return counted("passed", "failed"), counted("skipped")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
