@@ -20,8 +20,12 @@ def wait_until(true: Callable[[], Any], what: str) -> Any:
     return found
 
 
-def engine_processes(marker: str) -> list[int]:
-    """Every process of an engine that this test started: their environment has the test's own folder in it."""
+def engine_processes(marker: str, *names: bytes) -> list[int]:
+    """Every process of an engine that this test started: their environment has the test's own folder in it.
+
+    Of `names` one must be in the process's command.
+    """
+    names = names or (b"models.worker", b"VLLM", b"multiprocessing")
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
@@ -32,8 +36,7 @@ def engine_processes(marker: str) -> list[int]:
             state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        named = b"models.worker" in command or b"VLLM" in command or b"multiprocessing" in command
-        if state != "Z" and marker.encode() in environment and named:
+        if state != "Z" and marker.encode() in environment and any(name in command for name in names):
             found.append(int(folder.name))
     return found
 
