@@ -1,0 +1,1 @@
+"""Runs held against each other: compare two, gate on it, every night."""
