@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "do the reference solutions pass here?",
     "show-prompt": "the exact prompt, before any GPU time is spent",
     "list": "benchmarks: version, rows, languages, data here or not",
+    "report": "a leaderboard of runs: a page, Markdown, CSV or LaTeX",
     "compare": "two runs or models, paired by problem; --gate fails on a regression",
     "nightly": "models on benchmarks every night, against a baseline",
     "data": "list, pull and verify benchmark data",

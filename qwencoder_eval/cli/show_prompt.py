@@ -13,8 +13,9 @@ from ..errors import UsageError
 from ..models.choose import Wanted
 from ..models.rendering import Rendered, Renderer
 from ..registry import discover
+from ..reports.rebuilt import plain_parts
 from ..reports.table import for_terminal
-from ..types import Chat, Choice, Continue, Infill, Problem, Prompt
+from ..types import Problem, Prompt
 from . import generation, options
 from .options import print_json
 
@@ -126,19 +127,6 @@ def part(title: str, text: str) -> None:
     click.echo(f"──── {title} ────")
     click.echo(for_terminal(text), nl=False)
     click.echo(f"──── end, after {text[-20:]!r} ────")
-
-
-def plain_parts(prompt: Prompt) -> list[tuple[str, str]]:
-    match prompt:
-        case Continue(text):
-            return [("text to continue", text)]
-        case Chat(messages):
-            return [(message.role, message.content) for message in messages]
-        case Infill():
-            files = [(f"file {path}", text) for path, text in prompt.files]
-            return [*files, ("before the gap", prompt.prefix), ("behind the gap", prompt.suffix)]
-        case Choice():
-            return [("context", prompt.context), *(("continuation", text) for text in prompt.continuations)]
 
 
 def marked(renderer: Renderer, rendered: Rendered) -> str:
