@@ -119,11 +119,11 @@ def sign_flip(differences: Sequence[int]) -> tuple[float, float, float]:
 def difference_interval(differences: Sequence[float], step: float) -> tuple[float, float, float]:
     """The mean of paired differences in [-1, 1] and its 95 % interval by the paired bootstrap: (mean, low, high).
 
-    Problems are drawn with replacement, 10,000 times, the same at every call. ``step`` is the least that a difference
-    can be, one sample's worth. Two problems are added, one a step up and one a step down: with one sample each that
-    is the adjustment of Bonett and Price (2012, JEBS 37:479-488), without which few flips give too short an interval
-    and none an empty one. Percentiles are widened as Hesterberg has it (2015, Am. Stat. 69:371-386, section 3.2),
-    since a bootstrap's spread is that of N and not of N - 1.
+    Problems are drawn with replacement, 10,000 times, the same at every call. Two problems are added, one that rose and
+    one that fell by what changed problems changed (in root mean square; where none did by ``step``, one sample's
+    worth): with one sample each that is the adjustment of Bonett and Price (2012, JEBS 37:479-488), without which few
+    flips give too short an interval and none an empty one. Percentiles are widened as Hesterberg has it (2015, Am.
+    Stat. 69:371-386, section 3.2), since a bootstrap's spread is that of N and not of N - 1.
     """
     from statistics import NormalDist
 
@@ -132,7 +132,9 @@ def difference_interval(differences: Sequence[float], step: float) -> tuple[floa
     if not differences:
         raise ValueError("difference of paired problems: there are none")
     mean = math.fsum(differences) / len(differences)
-    values, counts = numpy.unique(numpy.array([*differences, step, -step]), return_counts=True)
+    changed = [difference * difference for difference in differences if difference]
+    size = math.sqrt(math.fsum(changed) / len(changed)) if changed else step
+    values, counts = numpy.unique(numpy.array([*differences, size, -size]), return_counts=True)
     count = len(differences) + 2
     drawn = numpy.random.default_rng(0).multinomial(count, counts / count, size=RESAMPLES) @ values / count
     tail = NormalDist().cdf(-_student(count - 1) * math.sqrt(count / (count - 1)))

@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import combinations
 from statistics import NormalDist, fmean, pvariance
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -221,3 +222,17 @@ def test_importing_loads_neither_numpy_nor_scipy() -> None:
     code = "import sys, qwencoder_eval.statistics; print({'numpy', 'scipy', 'fractions'} & set(sys.modules) or 'none')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "none"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("problems", "samples"), [(164, 1), (378, 1), (1140, 1), (164, 10), (1000, 5)])
+def test_intervals_of_scores_cover_94_to_96_of_100(problems: int, samples: int) -> None:
+    """Benchmarks of every difficulty; with several samples each problem has a rate of its own."""
+    rng = np.random.default_rng(problems * samples)
+    times, covered = 8000, 0
+    for _ in range(times):
+        true = rng.uniform(0.1, 0.9)
+        rates = np.full(problems, true) if samples == 1 else rng.beta(true, 1 - true, size=problems)
+        _, low, high = mean_with_interval((rng.binomial(samples, rates) / samples).tolist())
+        covered += low <= true <= high
+    assert 0.94 <= covered / times <= 0.96

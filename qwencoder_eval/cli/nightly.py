@@ -41,7 +41,7 @@ def nightly_command(file: Path, night: str | None, accept: bool, only_plan: bool
             for each in tests:
                 click.echo(for_terminal(f"{each.model}, {each.name}: finds drops from {finds(each)} points"))
         return 0
-    name = night or time.strftime("%Y-%m-%d", time.gmtime())
+    name = time.strftime("%Y-%m-%d", time.gmtime()) if night is None else night
     if not NIGHT.fullmatch(name):
         raise UsageError(f"--night {name}: use letters, digits, and . _ - between them")
     folder = file.resolve().parent / Path(plan.results).expanduser() / name
