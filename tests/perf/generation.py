@@ -117,7 +117,7 @@ def main() -> None:
     rows.append(
         {"side": "ratio", "generating s": round(ours["wall_s"] / theirs["wall_s"], 4), "tokens": round(per_token, 4)}
     )
-    report(f"164 prompts, {given.samples} samples each", rows, given.out)
+    report(f"164 prompts, {given.samples} samples each", rows, given.out, given.rounds)
 
 
 if __name__ == "__main__":

@@ -73,10 +73,10 @@ def machine() -> dict[str, Any]:
     }
 
 
-def report(title: str, rows: Sequence[Mapping[str, Any]], out: str | None) -> None:
+def report(title: str, rows: Sequence[Mapping[str, Any]], out: str | None, rounds: int = ROUNDS) -> None:
     """A table on standard output, and a JSON document in ``out`` if it is given."""
     found = machine()
-    print(f"{title}: {found['cpu']}, {found['cores']} cores, Python {found['python']}, medians of {ROUNDS}")
+    print(f"{title}: {found['cpu']}, {found['cores']} cores, Python {found['python']}, medians of {rounds}")
     columns = list(dict.fromkeys(key for row in rows for key in row))
     cells = [columns, *([text(row.get(column, "")) for column in columns] for row in rows)]
     widths = [max(len(line[at]) for line in cells) for at in range(len(columns))]

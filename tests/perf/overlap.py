@@ -118,7 +118,7 @@ def main() -> None:
         {"side": side, "wall s": round(one["wall_s"], 2), "rounds": one["wall_s_all"]} for side, one in found.items()
     ]
     table.append({"side": "whole / longer", "wall s": round(found["the whole run"]["wall_s"] / longer, 3)})
-    report(f"{given.samples} samples of each of {len(answers)} problems", table, given.out)
+    report(f"{given.samples} samples of each of {len(answers)} problems", table, given.out, given.rounds)
 
 
 if __name__ == "__main__":
