@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ from .table import for_terminal
 PAGE = Path(__file__).with_name("page")
 SCRIPTS = ("base.js", "table.js", "code.js", "charts.js", "viewer.js", "page.js")
 EMBEDDED = 2_000_000  # bytes of evidence that stay in the page; more goes into a folder beside it
+OWNER = re.compile(r"[\w.-]+/(?=[^/]+$)")  # of a hub's OWNER/NAME
 MARKER = ".qceval-report"  # says that a folder was written here and may be replaced
 STARRED = (
     "best of its column, and better than the second beyond chance (p < 0.05, exact paired test over problems); only "
@@ -163,6 +165,7 @@ def page(board: Leaderboard, known: Mapping[str, Rebuilt], title: str, embedded:
         legend=board.legend,
         starred=STARRED,
         sheets=drawn,
+        opened=max(drawn, key=lambda sheet: len(own_cells(board, sheet)))["id"],
         runs=[run_line(run) for run in board.runs],
         said=[for_terminal(line) for line in board.said],
         data=Markup(as_json(page_data(board, drawn, files))),  # noqa: S704 escaped by as_json
@@ -180,6 +183,11 @@ def policy(script: str, style: str) -> str:
         "default-src 'none'", f"script-src {pin(script)} 'strict-dynamic'", f"style-src {pin(style)}", "img-src data:",
         "base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'", "trusted-types qceval",
     ))  # fmt: skip
+
+
+def own_cells(board: Leaderboard, sheet: Mapping[str, Any]) -> list[Cell]:
+    keys = {board.columns[at].key for at in sheet["columns"][:1]}
+    return [cell for (_, key), cell in board.cells.items() if key in keys and cell.low is not None]
 
 
 def summary(board: Leaderboard) -> str:
@@ -222,7 +230,9 @@ def bodies(board: Leaderboard) -> dict[str, list[dict[str, Any]]]:
              **shown_cell(board, column, board.cell(row, column), legend)}
             for column, first in heads
         ]  # fmt: skip
-        line = {"name": row.name, "kind": row.kind, "at": at, "cells": cells}
+        owner = owned[0] if (owned := OWNER.match(row.name)) else ""
+        names = {"name": row.name, "owner": owner, "short": row.name[len(owner) :]}
+        line = {**names, "kind": row.kind, "at": at, "cells": cells}
         found["published" if row.kind == "published" else "ours"].append(line)
     return found
 
@@ -264,7 +274,10 @@ def page_data(board: Leaderboard, drawn: list[dict[str, Any]], files: str) -> di
     return {
         "files": files,
         "outcomes": {LETTERS[outcome.value]: outcome.value for outcome in Outcome},
-        "rows": [{"name": row.name, "kind": row.kind, "size": row.size, "stem": stem(row.model)} for row in board.rows],
+        "rows": [
+            {"name": row.name, "label": label, "kind": row.kind, "size": row.size, "stem": stem(row.model)}
+            for row, label in zip(board.rows, labels(board), strict=True)
+        ],
         "columns": [{"check": c.check, "metric": c.metric, "ceiling": c.ceiling} for c in board.columns],
         "cells": [
             {"row": places(row), "column": at, "value": cell.value, "low": cell.low, "high": cell.high,
@@ -279,6 +292,12 @@ def page_data(board: Leaderboard, drawn: list[dict[str, Any]], files: str) -> di
             for at, (id, run) in enumerate(zip(ids, board.runs, strict=True))
         ],
     }  # fmt: skip
+
+
+def labels(board: Leaderboard) -> list[str]:
+    """Names for small places: without the owner where that still tells them apart."""
+    short = [OWNER.sub("", row.name) for row in board.rows]
+    return [one if short.count(one) == 1 else row.name for one, row in zip(short, board.rows, strict=True)]
 
 
 def facts(run: Finished) -> list[str]:

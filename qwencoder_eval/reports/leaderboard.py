@@ -229,7 +229,7 @@ def _cell(score: Mapping[str, Any], notes: tuple[str, ...], run: int | None) -> 
 
 
 def _told_apart(columns: Sequence[Column], runs: Sequence[Finished]) -> list[Column]:
-    """Columns that would have the same title say what differs between them."""
+    """Columns that would have the same title say what differs between them; a rule that differs has a number."""
     identity = {run.column: run.identity for run in runs}
     alike: dict[tuple[str, ...], list[Column]] = defaultdict(list)
     for column in columns:
@@ -239,25 +239,26 @@ def _told_apart(columns: Sequence[Column], runs: Sequence[Finished]) -> list[Col
         own = [identity[column.sheet] for column in group]
         fields = [key for key in {key: None for each in own for key in each} if len({_short(e, key) for e in own}) > 1]
         for column, each in zip(group, own, strict=True):
-            told = ", ".join(_short(each, key) for key in _told_best(fields)) if len(group) > 1 else ""
-            found.append(replace(column, told_apart=told))
+            found.append(_telling(column, each, fields) if len(group) > 1 else column)
     return found
 
 
-def _told_best(fields: Sequence[str]) -> Sequence[str]:
+def _telling(column: Column, identity: Mapping[str, Any], fields: Sequence[str]) -> Column:
     """Where the number of problems or the dataset differs, other tests follow from that."""
-    for telling in ("problems", "dataset"):
-        if telling in fields:
-            return [telling]
-    return fields
+    for key in ("problems", "dataset"):
+        if key in fields:
+            return replace(column, told_apart=_short(identity, key))
+    rule = f"rule {column.sheet[:4]}"
+    says = f"{rule}: {', '.join(_short(identity, key) for key in fields)}"
+    return replace(column, told_apart=rule, notes=(*column.notes, for_terminal(says)))
 
 
 def _short(identity: Mapping[str, Any], key: str) -> str:
     value = identity.get(key, "none")
     if key == "problems":
         return f"{value} problems"
-    text = value if isinstance(value, str) else digest({key: value})[:8] if isinstance(value, (dict, list)) else value
-    return f"{key} {str(text)[:12]}"
+    text = digest({key: value}) if isinstance(value, (dict, list)) else str(value)
+    return f"{key} {text[:8] if len(text) > 40 else text}"
 
 
 def means(board: Leaderboard, by_row: Sequence[Row], apart: Mapping[str, Mapping[str, str] | None]) -> list[Column]:

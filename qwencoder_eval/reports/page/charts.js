@@ -41,8 +41,14 @@ function ticks([low, high]) {
   return found;
 }
 
-const cellsOf = (column) => data.cells.filter((cell) => cell.column === column).sort((a, b) => b.value - a.value);
-const nameOf = (cell) => data.rows[cell.row].name;
+/** The best first. What the reference solutions reach is a line of its own where there are models. */
+function cellsOf(column) {
+  const all = data.cells.filter((cell) => cell.column === column).sort((a, b) => b.value - a.value);
+  const models = all.filter((cell) => data.rows[cell.row].kind !== "reference solutions");
+  return models.length ? models : all;
+}
+
+const nameOf = (cell) => data.rows[cell.row].label;
 
 /** A published model's mark is a hollow diamond, ours a filled dot. */
 function mark(x, y, row, name) {
@@ -108,7 +114,7 @@ const colourOf = (at) => (at < MANY ? `c${at}` : "rest");
 const restNote = (count) => (count > MANY ? `; ${MANY} in colour, ${count - MANY} more in grey` : "");
 
 function curves(check, found) {
-  const series = [...found].sort((a, b) => b[1].at(-1)[1] - a[1].at(-1)[1]).map(([row, points], at) => ({ name: data.rows[row].name, points, colour: colourOf(at) }));
+  const series = [...found].sort((a, b) => b[1].at(-1)[1] - a[1].at(-1)[1]).map(([row, points], at) => ({ name: data.rows[row].label, points, colour: colourOf(at) }));
   const most = Math.max(...series.map(({ points }) => points.at(-1)[0]));
   const title = `${check}: pass@k`;
   const draw = (width) => {
@@ -129,7 +135,7 @@ function curves(check, found) {
 
 function outcomes(check, runs) {
   const kinds = Object.values(data.outcomes).filter((outcome) => runs.some((run) => run.outcomes[check]?.[outcome]));
-  const rows = runs.filter((run) => run.outcomes[check]).map((run) => ({ name: data.rows[run.row].name, counts: run.outcomes[check], total: Object.values(run.outcomes[check]).reduce((a, b) => a + b, 0) }))
+  const rows = runs.filter((run) => run.outcomes[check]).map((run) => ({ name: data.rows[run.row].label, counts: run.outcomes[check], total: Object.values(run.outcomes[check]).reduce((a, b) => a + b, 0) }))
     .sort((a, b) => (b.counts.passed ?? 0) / b.total - (a.counts.passed ?? 0) / a.total);
   const title = `${check}: outcomes`;
   const draw = (width) => {
@@ -192,7 +198,7 @@ function heatTable(head, rows, corner) {
       const cell = el("td", {}, value === null || value === undefined ? "" : (100 * value).toFixed(0));
       if (value !== null && value !== undefined) {
         cell.style.setProperty("--share", `${Math.round(88 * value)}%`);
-        if (value > 0.55) cell.className = "deep";
+        if (value > 0.5) cell.className = value > 0.92 ? "top" : "high";
       }
       return cell;
     }))))));
@@ -204,9 +210,9 @@ function heat(found) {
     const shown = found.tables.slice(0, MANY);
     const left = found.tables.length - shown.length;
     return el("figure", {}, caption(left ? `; ${MANY} models, ${left} more are in the scores` : ""), shown.map(([row, values]) => el("div", {},
-      el("h4", {}, visible(data.rows[row].name)), heatTable(found.across, found.down.map((name, at) => [name, values[at]]), ""))));
+      el("h4", {}, visible(data.rows[row].label)), heatTable(found.across, found.down.map((name, at) => [name, values[at]]), ""))));
   }
-  const rows = found.rows.map(([row, values]) => [data.rows[row].name, values]);
+  const rows = found.rows.map(([row, values]) => [data.rows[row].label, values]);
   return el("figure", {}, caption(found.left_out > 0 ? `; ${found.left_out} more are not drawn` : ""), heatTable(found.columns, rows, "model"));
 }
 

@@ -216,7 +216,7 @@ function promptSection(prompt, about, why) {
 
 function completionSection(found, about, why) {
   if (found?.text === undefined) return [section("Completion", el("p", { class: "quiet" }, `Not there${why ? `: ${why}` : ""}.`))];
-  const ended = found.finish_reason && `ended: ${words(found.finish_reason)}`;
+  const ended = found.finish_reason && `finish reason: ${words(found.finish_reason)}`;
   const facts = [ended, found.tokens && `${found.tokens} tokens`, found.prompt_tokens && `prompt ${found.prompt_tokens} tokens`];
   const thoughts = found.thoughts ? [el("details", {}, el("summary", {}, "Thoughts"), codeBlock(found.thoughts))] : [];
   return [section("Completion, raw", el("p", { class: "quiet" }, facts.filter(Boolean).join(" · ")), ...thoughts, codeBlock(found.text, about.language))];
