@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..benchmark import Benchmark, profile
+from ..benchmark import Benchmark, Profile, profile
 from ..config import results_folder
 from ..errors import UsageError
 from ..models.base import Model
@@ -41,8 +41,16 @@ def evaluate(
     sampling: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Evaluate one model on benchmarks, all in one stream, and print nothing but progress."""
-    scored = not flags.get("no_score")
     profiles = [fitting_profile(bench, profile_name, model, flags["offline"]) for bench in benches]
+    reports = evaluate_profiles(profiles, model, flags, sampling)
+    return [*reports, *means(benches, reports)]
+
+
+def evaluate_profiles(
+    profiles: Sequence[Profile], model: Model, flags: dict[str, Any], sampling: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """A report for each of them."""
+    scored = not flags.get("no_score")
     reference = isinstance(model, ReferenceModel)
     trusted = flags["unsafe"] or reference
     backend = choose(flags["sandbox_name"], trusted, say, flags["runtime"]) if scored else NoneBackend()
@@ -63,12 +71,12 @@ def evaluate(
         scored=scored,
         **sampling,
     )
-    display = Display(benches[0].name if len(benches) == 1 else f"{len(benches)} benchmarks", scored)
+    title = profiles[0].benchmark.name if len(profiles) == 1 else f"{len(profiles)} benchmarks"
+    display = Display(title, scored)
     try:
-        reports = run_benchmarks(profiles, model, backend, settings, display, say)
+        return run_benchmarks(profiles, model, backend, settings, display, say)
     finally:
         display.close()
-    return [*reports, *means(benches, reports)]
 
 
 def means(benches: Sequence[Benchmark], reports: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

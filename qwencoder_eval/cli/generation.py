@@ -15,7 +15,8 @@ from ..models.engine import EngineOptions
 from ..models.openai import ServerOptions
 from .options import apply
 
-BACKENDS = ["auto", "vllm", "transformers", "openai", "reference", "replay"]
+ENGINES = ["auto", "vllm", "transformers", "openai"]
+BACKENDS = [*ENGINES, "reference", "replay"]
 
 asking = apply(
     click.option("--model", metavar="M", help="A folder, a hub's OWNER/NAME, or a server's name of it."),

@@ -1,4 +1,4 @@
-"""`qceval runs`: list the runs on disk, look into one, remove old ones."""
+"""`qceval runs`: list the runs on disk, look into one, remove old ones; `export` is in a module of its own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..runs.journal import Journal
 from ..runs.keeping import Kept, find, kept, remove, superfluous
 from ..scoring.base import cut
 from . import options
+from .export import export_runs
 from .options import print_json, say
 
 SHOWN_CHARS, SHOWN_ROWS = 200, 20
@@ -26,10 +27,13 @@ out = click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help
 
 @click.group("runs")
 def runs_command() -> None:
-    """List, show and prune runs.
+    """List, show, export and prune runs.
 
     Example: qceval runs show results/reference/humaneval/evalplus-v0.1.10-1d77bc68
     """
+
+
+runs_command.add_command(export_runs)
 
 
 def described(run: Kept) -> dict[str, Any]:

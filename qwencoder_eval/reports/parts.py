@@ -10,8 +10,7 @@ from typing import Any
 def mean_of_parts(reports: Sequence[dict[str, Any]], apart: Mapping[str, str]) -> dict[str, Any] | None:
     """One more document for the reports of a benchmark's parts; None where fewer than two of them have a score.
 
-    Parts that are ``apart`` are left out of the mean, and said. Parts are independent of each other, so the halves of
-    the interval are those of the parts, added as variances are.
+    Parts that are ``apart`` are left out of the mean, and said.
     """
     inside = [each for each in reports if each["scores"] and part_of(each) not in apart]
     if len(inside) < 2:
@@ -21,16 +20,7 @@ def mean_of_parts(reports: Sequence[dict[str, Any]], apart: Mapping[str, str]) -
     for metric in inside[0]["scores"][inside[0]["benchmark"]]:
         scores = [each["scores"][each["benchmark"]].get(metric) for each in inside]
         if all(scores):
-            value = sum(score["value"] for score in scores) / len(scores)
-            low, high = (math.hypot(*(score["value"] - score[end] for score in scores)) for end in ("low", "high"))
-            found[metric] = {
-                "name": f"{name} {inside[0]['dataset']['version']}",
-                "value": value,
-                "low": max(0.0, value - low / len(scores)),
-                "high": min(1.0, value + high / len(scores)),
-                "problems": sum(score["problems"] for score in scores),
-                "samples": sum(score["samples"] for score in scores),
-            }
+            found[metric] = {"name": f"{name} {inside[0]['dataset']['version']}", **mean_of_scores(scores)}
     others = [part_of(each) for each in reports if each not in inside]
     left_out = [f"not in the mean: {part}" + (f" ({apart[part]})" if part in apart else "") for part in others]
     return {
@@ -43,6 +33,22 @@ def mean_of_parts(reports: Sequence[dict[str, Any]], apart: Mapping[str, str]) -
         "outcomes": {},
         "notes": [f"mean of {len(inside)} parts: {', '.join(part_of(each) for each in inside)}", *left_out],
     }
+
+
+def mean_of_scores(scores: Sequence[Mapping[str, Any]], weights: Sequence[float] = ()) -> dict[str, Any]:
+    """Their mean, each weighing the same where no ``weights`` are given.
+
+    Scores are independent of each other, so the halves of the interval are theirs, added as variances are.
+    """
+    total = sum(weights) or len(scores)
+    shares = [weight / total for weight in weights or [1.0] * len(scores)]
+    value = sum(share * score["value"] for share, score in zip(shares, scores, strict=True))
+    low, high = (
+        math.hypot(*(share * (score["value"] - score[end]) for share, score in zip(shares, scores, strict=True)))
+        for end in ("low", "high")
+    )
+    counted = {key: sum(score[key] for score in scores) for key in ("problems", "samples")}
+    return {"value": value, "low": max(0.0, value - low), "high": min(1.0, value + high), **counted}
 
 
 def part_of(report: Mapping[str, Any]) -> str:

@@ -17,7 +17,10 @@ Plugin = Callable[..., Path]
 Starter = list[dict[str, Any]]
 
 TRUSTED = ("run", "--bench", "starter", "--sandbox", "none")
-COMMANDS = ("run", "score", "check", "show-prompt", "list", "data", "runs", "sandbox", "doctor")
+COMMANDS = (
+    "run", "score", "check", "reproduce", "show-prompt", "list", "report", "compare", "nightly", "data", "runs",
+    "history", "sandbox", "doctor",
+)  # fmt: skip
 
 
 def test_help_has_every_command(qceval: Cli) -> None:
