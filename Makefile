@@ -45,6 +45,7 @@ perf: .venv/dev build/perf/evalplus/bin/evalplus.evaluate
 	$(BIN)/python tests/perf/languages.py --every 3 --out build/perf/languages.json
 	$(BIN)/python tests/perf/overlap.py --out build/perf/overlap.json
 	$(BIN)/python tests/perf/memory.py --out build/perf/memory.json
+	$(BIN)/python tests/perf/report.py build/perf/report.json
 
 # `qceval run` beside vLLM's own call. MODEL is a folder; the engine tests leave a small one in build/tiny-*/base.
 perf-generation: build/vllm/ready

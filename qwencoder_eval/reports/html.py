@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import multiprocessing
+import os
 import re
 import shutil
+import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from .. import __version__
-from ..errors import UsageError
+from ..errors import InfrastructureError, UsageError
 from ..registry import Registry, discover
 from ..runs.directory import digest
 from ..runs.reading import Finished
@@ -34,6 +40,7 @@ from .table import for_terminal
 PAGE = Path(__file__).with_name("page")
 SCRIPTS = ("base.js", "table.js", "code.js", "charts.js", "viewer.js", "page.js")
 EMBEDDED = 2_000_000  # bytes of evidence that stay in the page; more goes into a folder beside it
+MANY = 5_000  # samples that are shared out among processes
 OWNER = re.compile(r"[\w.-]+/(?=[^/]+$)")  # of a hub's OWNER/NAME
 MARKER = ".qceval-report"  # says that a folder was written here and may be replaced
 STARRED = (
@@ -134,13 +141,51 @@ def evidence_parts(board: Leaderboard, known: Mapping[str, Rebuilt]) -> Iterator
     by_sheet: dict[str, list[Finished]] = {}
     for run in board.runs:
         by_sheet.setdefault(run.column, []).append(run)
+    jobs: list[Job] = []
     for sheet, runs in by_sheet.items():
         of = known.get(sheet, Rebuilt("not looked for"))
         names = {problem for run in runs for check in run.checks for problem in run.passed[check]}
         problems = ordered(names, of)
         yield from sheet_parts(f"q{sheet}", problems, of)
-        for run in runs:
-            yield from run_parts(run_id(run), run, problems, of)
+        jobs += [Job(run_id(run), run, problems, of) for run in runs]
+    for parts in in_processes(jobs, sum(int(run.report["samples"]) for run in board.runs)):
+        yield from parts
+
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    run: Finished
+    problems: list[str]
+    known: Rebuilt
+
+    def parts(self) -> Iterator[Part]:
+        return run_parts(self.name, self.run, self.problems, self.known)
+
+
+FORKED: list[Job] = []  # what the processes of a pool have from their parent: plugins cannot be sent to them
+
+
+def _forked_parts(number: int) -> list[Part]:
+    return list(FORKED[number].parts())
+
+
+def in_processes(jobs: list[Job], samples: int) -> Iterator[Iterable[Part]]:
+    """The parts of each job. Many samples are shared out among processes, as extracting code costs what it costs."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if samples < MANY or cores < 2 or len(jobs) < 2:
+        yield from (job.parts() for job in jobs)
+        return
+    FORKED[:] = jobs
+    ignore = (signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to tell of
+    fork = multiprocessing.get_context("fork")
+    try:
+        with ProcessPoolExecutor(min(cores, len(jobs)), fork, signal.signal, ignore) as pool:
+            yield from pool.map(_forked_parts, range(len(jobs)))
+    except BrokenProcessPool:
+        raise InfrastructureError("report: a process was killed, perhaps for memory; give it fewer runs") from None
+    finally:
+        FORKED.clear()
 
 
 def page(board: Leaderboard, known: Mapping[str, Rebuilt], title: str, embedded: Mapping[str, str], files: str) -> str:
