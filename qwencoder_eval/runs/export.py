@@ -11,14 +11,14 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..errors import InfrastructureError, UsageError
 from .reading import Finished
 
-GROUP = 50_000  # rows of a Parquet row group
+GROUP = 50_000  # rows of a Parquet row group ...
+GROUP_CHARS = 32 << 20  # ... and no more text than this
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula's beginning
 COLUMNS = {
     "run": "string", "model": "string", "benchmark": "string", "profile": "string", "version": "string",
@@ -118,7 +118,21 @@ def _write_parquet(file: Path, columns: Mapping[str, str], found: Iterator[dict[
     schema = pyarrow.schema([(name, kinds[kind]) for name, kind in columns.items()])
     count = 0
     with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        while group := list(islice(found, GROUP)):
+        for group in groups(found):
             writer.write_table(pyarrow.Table.from_pylist(group, schema))
             count += len(group)
     return count
+
+
+def groups(found: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Rows in lists that are bounded by their number and by their text together."""
+    group: list[dict[str, Any]] = []
+    chars = 0
+    for row in found:
+        group.append(row)
+        chars += len(row.get("text") or "")
+        if len(group) >= GROUP or chars >= GROUP_CHARS:
+            yield group
+            group, chars = [], 0
+    if group:
+        yield group

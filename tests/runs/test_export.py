@@ -13,7 +13,7 @@ from made_runs import made_run, outcomes_of
 
 from qwencoder_eval.errors import InfrastructureError, RunError, UsageError
 from qwencoder_eval.runs import export as module
-from qwencoder_eval.runs.export import COLUMNS, export, rows
+from qwencoder_eval.runs.export import COLUMNS, export, groups, rows
 from qwencoder_eval.runs.reading import Finished, finished
 
 TWO_CHECKS = {
@@ -84,6 +84,15 @@ def test_parquet_holds_types_and_row_groups(run: Finished, tmp_path: Path, monke
     table = opened.read().to_pylist()
     assert table[:8] == list(rows(run, texts=True))
     assert {str(field.type) for field in opened.schema_arrow} == {"string", "int64", "bool"}
+
+
+def test_long_texts_make_small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GROUP", 4)
+    monkeypatch.setattr(module, "GROUP_CHARS", 10)
+    texts = ["x" * 9, "x", "", None, "x", "", "x" * 100, "x"]
+    found = [[row["text"] for row in group] for group in groups({"text": text} for text in texts)]
+    assert found == [texts[:2], texts[2:6], texts[6:7], texts[7:]]
+    assert list(groups([])) == []
 
 
 def test_memory_does_not_grow_with_samples(tmp_path: Path) -> None:
