@@ -15,7 +15,7 @@ from ..models.choose import ready
 from ..models.replay import ReplayModel
 from ..registry import Registry, discover
 from ..reports.golden import Target, models, profile_of, targets
-from ..reports.reproduce import Ours, Row, draw, held_against
+from ..reports.reproduce import Ours, Row, draw, held_against, is_partial
 from ..runs.reading import Finished, all_finished
 from . import generation, options
 from .evaluation import evaluate_profiles
@@ -124,9 +124,9 @@ def from_samples(
     if not folder.is_dir():
         raise UsageError(f"--samples {folder}: not a folder; give the one that holds the outputs of all benchmarks")
     places = {target.bench: target.outputs for target in found if target.bench in chosen}
-    files = {bench: file for bench, place in places.items() if place and (file := _file(folder, place))}
+    files = {bench: file for bench, own in places.items() for file in [_file(folder, own)] if file}
     if not files:
-        looked_for = ", ".join(place for place in places.values() if place) or "none of them is known"
+        looked_for = ", ".join(place for own in places.values() for place in own) or "none of them is known"
         raise InputError(f"--samples {folder}: no recorded outputs there; looked for {looked_for}")
     ours = {}
     for bench, own in chosen.items():
@@ -144,14 +144,15 @@ def from_samples(
     return ours
 
 
-def _file(folder: Path, place: str) -> Path | None:
-    return next((file for file in (folder / place, folder / f"{place}.gz") if file.is_file()), None)
+def _file(folder: Path, places: Sequence[str]) -> Path | None:
+    files = (folder / f"{place}{ending}" for place in places for ending in ("", ".gz"))
+    return next((file for file in files if file.is_file()), None)
 
 
 def from_runs(
     chosen: dict[str, Profile], missing: dict[str, str], results: Path, names: Iterable[str], name: str
 ) -> dict[str, Ours]:
-    """The latest finished run of each benchmark under its profile, of a model of one of these names."""
+    """Of each benchmark the latest finished run, a whole one if there is one, of its profile and a model so named."""
     try:
         runs, left_out = all_finished([results])
     except RunError:
@@ -159,7 +160,7 @@ def from_runs(
     for line in left_out:
         say(f"left out: {line}")
     latest: dict[str, Finished] = {}
-    for run in sorted(runs, key=lambda run: run.started):
+    for run in sorted(runs, key=lambda run: (not is_partial(run.notes), run.started)):
         own = chosen.get(run.benchmark)
         if own and run.profile == own.name and run.model.rpartition("/")[2].lower() in names:
             latest[run.benchmark] = run

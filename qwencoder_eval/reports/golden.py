@@ -45,7 +45,7 @@ class Target:
     check: str
     of: tuple[str, ...]
     by_problems: bool  # the columns of a mean weigh as many problems as they have, and else the same
-    outputs: str  # where recorded outputs lie, empty where that is not known
+    outputs: tuple[str, ...]  # where recorded outputs may lie, empty where that is not known
     explanations: tuple[Explanation, ...]
 
 
@@ -58,11 +58,12 @@ def models() -> dict[str, str]:
     """The name of each table that can be reproduced, and its model as it is published."""
     sources = {table["source"] for table in data()["tables"]}
     of_tables = {cell.model: cell.model_kind for cell in cells() if cell.source in sources}
-    return {
+    of_report = {
         model.lower() + ("-base" if kind == "base" else ""): model
         for model, kind in of_tables.items()
         if MODEL.fullmatch(model)
     }
+    return {**of_report, **data()["models"]}
 
 
 def targets(name: str) -> list[Target]:
@@ -96,6 +97,8 @@ def _target(cell: Cell) -> Target:
         for each in facts["explained"]
         if (each["model"], each["column"], each["printed"]) == (cell.model, cell.benchmark, cell.printed)
     )
-    by_problems = facts["weights"].get(cell.benchmark) == "problems"
     check = facts["checks"].get(cell.benchmark, bench)
-    return Target(cell, bench, check, of, by_problems, facts["outputs"].get(bench, ""), tuple(explained))
+    by_problems = facts["weights"].get(cell.benchmark) == "problems"
+    places = facts["outputs"].get(bench, [])
+    outputs = (places,) if isinstance(places, str) else tuple(places)
+    return Target(cell, bench, check, of, by_problems, outputs, tuple(explained))

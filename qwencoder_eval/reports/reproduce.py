@@ -84,10 +84,14 @@ def _of_benchmark(target: Target, ours: Mapping[str, Ours], missing: Mapping[str
             else f"{target.bench} gives no {cell.metric} of {target.check}"
         )
         return Row(target, "not available", why, None, profile, recorded, run)
-    if partial := [note for note in report["notes"] if note.startswith("partial")]:
-        return Row(target, "not available", partial[0], None, profile, recorded, run)
+    if is_partial(report["notes"]):
+        return Row(target, "not available", "only a part of its problems", None, profile, recorded, run)
     state, why = judged(target, score, recorded)
     return Row(target, state, why, score, profile, recorded, run, tuple(report["notes"]))
+
+
+def is_partial(notes: Sequence[str]) -> bool:
+    return any(note.startswith("partial:") for note in notes)
 
 
 def _of_mean(target: Target, parts: Mapping[str, Row | None]) -> Row:
@@ -106,22 +110,24 @@ def _of_mean(target: Target, parts: Mapping[str, Row | None]) -> Row:
 def judged(target: Target, score: Mapping[str, Any], recorded: bool) -> tuple[State, str]:
     """Of recorded outputs the number itself must come out; of a model that answered anew, what chance allows for."""
     cell, value = target.cell, score["value"]
+    off = f"{100 * value - cell.value:+.2f} points"
     if recorded:
         if prints(Decimal(str(round(100 * value, 9))), cell.printed):
             return "agrees", ""
         for explanation in target.explanations:
             if explanation.fits(value, score["problems"]):
                 return "explained", explanation.why
-        why = f"{100 * value - cell.value:+.2f} points"
+        state: State = "differs"
+        why = [off]
         if target.explanations:
-            why += f"; the explanations there are give {' or '.join(each.ours for each in target.explanations)}"
+            why.append(f"what is explained is {' or '.join(each.ours for each in target.explanations)}")
+    elif score["low"] <= cell.value / 100 <= score["high"]:
+        state, why = "agrees", ["inside the interval"]
     else:
-        if score["low"] <= cell.value / 100 <= score["high"]:
-            return "agrees", "inside the interval"
-        why = f"{100 * value - cell.value:+.2f} points, outside the interval"
+        state, why = "differs", [f"{off}, outside the interval"]
     if not target.of and cell.metric == "pass@1" and not any(True for _ in counts(cell.printed, score["problems"])):
-        why += f"; no count of {score['problems']} problems prints as {cell.printed}"
-    return "differs", why
+        why.append(f"no count of {score['problems']} problems prints as {cell.printed}: of other data, or a misprint")
+    return state, "; ".join(why)
 
 
 def summary(rows: Sequence[Row]) -> str:

@@ -34,7 +34,7 @@ def right(solved: int, problems: int, check: str = "humaneval") -> dict[str, lis
 def test_without_a_name_the_tables_are_listed(qceval: Cli, document: Document) -> None:
     shown = qceval("reproduce")
     assert shown.returncode == 0
-    assert len(shown.stdout.splitlines()) == 12
+    assert len(shown.stdout.splitlines()) == 13
     assert f"{NAME:30}   72 cells  Qwen2.5-Coder-1.5B" in shown.stdout
     assert document("reproduce")[1] == {"name": NAME, "model": "Qwen2.5-Coder-1.5B", "cells": 72}
 
@@ -97,9 +97,12 @@ def test_a_replayed_run_must_give_the_very_number(document: Document, tmp_path: 
 
 def test_a_partial_run_is_no_number(document: Document, tmp_path: Path) -> None:
     given = {"model": NAME, "benchmark": "humaneval", "profile": "qwen", "notes": ["partial: 3 of 164 problems"]}
-    made_run(tmp_path / "results", right(3, 3), **given)  # type: ignore[arg-type]
+    made_run(tmp_path / "results", right(3, 3), started="2026-02-01T00:00:00Z", **given)  # type: ignore[arg-type]
     (cell, _) = cells_of(document("reproduce", NAME), "humaneval")
-    assert (cell["state"], cell["why"], cell["ours"]) == ("not available", "partial: 3 of 164 problems", None)
+    assert (cell["state"], cell["why"], cell["ours"]) == ("not available", "only a part of its problems", None)
+    made_run(tmp_path / "results", right(72, 164), **{**given, "notes": []})  # type: ignore[arg-type]
+    (cell, _) = cells_of(document("reproduce", NAME), "humaneval")
+    assert cell["ours"]["value"] == 72 / 164
 
 
 # ---- from recorded outputs ------------------------------------------------------------------------------------------
