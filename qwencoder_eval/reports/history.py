@@ -15,7 +15,9 @@ from .table import for_terminal
 
 PLOT = 40  # characters
 COLOURS = ("#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df", "#57606a")
-LEFT, RIGHT, TOP, HEIGHT, STEP = 60, 20, 20, 300, 90  # of the SVG (pixels); STEP is from run to run
+LEFT, RIGHT, TOP, WIDTH, HEIGHT = 60, 20, 20, 1200, 300  # of the SVG and of the plot in it (pixels)
+LABEL = 90  # what the label of a run needs: runs stand that far apart where there is room
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2)  # from line to line
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,10 @@ def _bounds(series: Sequence[Series]) -> tuple[float, float]:
 def svg(series: Sequence[Series], title: str) -> str:
     """The same as a picture: runs from left to right as they were begun, a colour for each series."""
     order = sorted({point.run.path: point.run for one in series for point in one.points}.values(), key=_when)
-    column = {run.path: LEFT + STEP // 2 + STEP * number for number, run in enumerate(order)}
+    step = max(4, min(LABEL, WIDTH // len(order)))
+    column = {run.path: LEFT + LABEL // 2 + step * number for number, run in enumerate(order)}
     lowest, highest = _bounds(series)
-    width, bottom = LEFT + STEP * len(order) + RIGHT, TOP + HEIGHT
+    width, bottom = LEFT + step * (len(order) - 1) + LABEL + RIGHT, TOP + HEIGHT
     height = bottom + 60 + 18 * len(series)
 
     def y(value: float) -> float:
@@ -145,11 +148,12 @@ def svg(series: Sequence[Series], title: str) -> str:
         f'font-family="system-ui, sans-serif" font-size="12"><title>{_text(title)}</title>'
         f'<rect width="{width}" height="{height}" fill="#fff"/>'
     ]
-    for number in range(6):
-        value = lowest + (highest - lowest) * number / 5
+    tick = next((each for each in TICKS if (highest - lowest) / each <= 7), TICKS[-1])
+    for number in range(math.ceil(lowest / tick - 1e-9), math.floor(highest / tick + 1e-9) + 1):
+        value = number * tick
         parts.append(f'<path d="M{LEFT} {y(value):.1f}H{width - RIGHT}" stroke="#d0d7de"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{100 * value:.1f} %</text>')
-    for run in order:
+        parts.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{100 * value:.0f} %</text>')
+    for run in order[:: math.ceil(LABEL / step)]:
         x = column[run.path]
         parts.append(f'<text x="{x}" y="{bottom + 20}" text-anchor="middle">{_text(run.started[:10])}</text>')
         shown = run.model if len(run.model) <= 14 else f"…{run.model[-13:]}"

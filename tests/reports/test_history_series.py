@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from made_runs import made_run, outcomes_of
 
-from qwencoder_eval.reports.history import PLOT, Point, bar, draw, history, named, svg
+from qwencoder_eval.reports.history import PLOT, Point, Series, bar, draw, history, named, svg
 from qwencoder_eval.runs.reading import Finished, all_finished, finished
 
 HOSTILE = "org/step-3\x1b[2J<script>&\"'[red]"
@@ -115,6 +115,18 @@ def test_the_picture_is_svg_whatever_a_model_is_called(tmp_path: Path) -> None:
     )
     titles = [element.text or "" for element in root.iter() if element.tag.endswith("title")]
     assert any("50.0 % (9.5 – 90.5)" in title for title in titles)
+
+
+def test_many_runs_fit_a_picture(tmp_path: Path) -> None:
+    run = finished(made_run(tmp_path, outcomes_of([1, 0])))
+    points = [
+        Point(Finished(Path(f"run-{n}"), run.described, run.report), 0.4 + n / 1000, 0.3, 0.6) for n in range(200)
+    ]
+    root = ElementTree.fromstring(svg([Series("c", "bench", "pass@1", points)], "many"))
+    assert 1000 < float(root.get("width", "0")) < 1500
+    texts = [element.text or "" for element in root.iter() if element.tag.endswith("text")]
+    assert sum(text.startswith("2026-") for text in texts) == 14
+    assert [text for text in texts if text.endswith(" %")] == ["30 %", "35 %", "40 %", "45 %", "50 %", "55 %", "60 %"]
 
 
 def test_a_run_is_one_line_of_json(tmp_path: Path) -> None:
