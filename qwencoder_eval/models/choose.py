@@ -93,6 +93,8 @@ def ready(wanted: Wanted, backend: str, out: Path, cached: bool, say: Say) -> It
             if any(server.usage().values()):
                 say(f"{server.name}: " + ", ".join(f"{value:.10g} {name}" for name, value in server.usage().items()))
         return
+    if name == "transformers":
+        check_plain(wanted.engine)
     if wanted.engine.data_parallel * wanted.engine.tensor_parallel * wanted.engine.pipeline_parallel > 1:
         enough_devices(wanted.engine)
     check_lora(wanted.engine)
@@ -132,6 +134,15 @@ def server_model(wanted: Wanted, options: ServerOptions) -> OpenAIModel:
         known = profile.name != "generic" or kind_by_name(wanted.model) == "chat"
         kind = wanted.kind or (kind_by_name(wanted.model) if known else None)  # type: ignore[assignment]
     return OpenAIModel(wanted.model, options, profile, because, kind, renderer, wanted.force)
+
+
+def check_plain(options: EngineOptions) -> None:
+    """Raises UsageError for what only vLLM has: an option is never passed over in silence."""
+    plain = EngineOptions()
+    for name in ("quantization", "tensor_parallel", "pipeline_parallel", "gpu_memory", "engine_args"):
+        if getattr(options, name) != getattr(plain, name):
+            flag = "--engine-arg" if name == "engine_args" else f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag}: only vLLM has it; use --backend vllm, or drop it")
 
 
 def enough_devices(options: EngineOptions) -> None:

@@ -13,6 +13,7 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from .stretching import stretched
 from .worker import Job
 
 BATCH = 16  # samples; on a GPU eight times as many
@@ -36,6 +37,7 @@ class TransformersEngine:
         self.model = AutoModelForCausalLM.from_pretrained(
             settings["path"],
             local_files_only=True,
+            **(stretched(settings["path"], settings["yarn"]) if settings["yarn"] else {}),
             dtype="auto" if dtype == "auto" else getattr(torch, dtype),
         )
         if settings["lora"]:

@@ -16,6 +16,7 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.usage.usage_lib import UsageContext
 from vllm.v1.engine.llm_engine import LLMEngine
 
+from .stretching import stretched
 from .worker import Job
 
 GPU_MEMORY, CPU_MEMORY = 0.9, 0.25  # shares that an engine takes; a CPU's memory is for the sandboxes, too
@@ -48,7 +49,7 @@ class VllmEngine:
         if settings["max_model_len"]:
             args["max_model_len"] = settings["max_model_len"]
         if settings["yarn"]:
-            args["hf_overrides"] = {"rope_parameters": yarn(settings["path"], settings["yarn"])}
+            args["hf_overrides"] = stretched(settings["path"], settings["yarn"])
         if settings["lora"]:
             from vllm.lora.request import LoRARequest
 
@@ -110,13 +111,3 @@ class VllmEngine:
 
     def close(self) -> None:
         self.engine.engine_core.shutdown()
-
-
-def yarn(path: str, factor: float) -> dict[str, Any]:
-    """Rotary embeddings stretched by YaRN (arXiv 2309.00071), over those that the model's config has."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(path)
-    known = dict(getattr(config, "rope_parameters", None) or {"rope_theta": config.rope_theta})
-    original = known.get("original_max_position_embeddings") or config.max_position_embeddings
-    return {**known, "rope_type": "yarn", "factor": factor, "original_max_position_embeddings": original}

@@ -241,7 +241,9 @@ def broken(tiny: Path, tmp_path: Path) -> Path:
         ("config.json", (), 2, "config.json: not JSON"),
         ("tokenizer.json", (), 2, "its tokenizer cannot be read"),
         ("model.safetensors", (), 3, "the engine ended while it started"),
-        (None, ("--tensor-parallel", "2"), 2, "need 2 GPUs, there are 0"),
+        (None, ("--tensor-parallel", "2"), 2, "--tensor-parallel: only vLLM has it; use --backend vllm"),
+        (None, ("--engine-arg", "block_size=16"), 2, "--engine-arg: only vLLM has it; use --backend vllm"),
+        (None, ("--tensor-parallel", "2", "--backend", "vllm"), 2, "need 2 GPUs, there are 0"),
         (None, ("--lora", "/no/such/adapter"), 2, "--lora /no/such/adapter: No such file or directory"),
         (None, ("--chat-template", "/no/such/file"), 2, "--chat-template /no/such/file: cannot be read"),
     ],
@@ -315,3 +317,47 @@ def test_the_display_of_a_run(tiny: Path, qceval: Cli, env: dict[str, str]) -> N
     assert ran.returncode == 0
     if time.monotonic() - began < 30:
         assert len(ran.stderr.splitlines()) == 3, ran.stderr
+
+
+def adapter(tiny: Path, folder: Path, scale: float) -> Path:
+    """A LoRA adapter of the base model's attention; at scale 0 it changes nothing."""
+    import torch
+    from safetensors.torch import save_file
+
+    config = json.loads((tiny / "base" / "config.json").read_text())
+    chance, weights = torch.Generator().manual_seed(0), {}
+    for layer in range(config["num_hidden_layers"]):
+        name = f"base_model.model.model.layers.{layer}.self_attn.o_proj"
+        weights[f"{name}.lora_A.weight"] = torch.randn(8, config["hidden_size"], generator=chance)
+        weights[f"{name}.lora_B.weight"] = scale * torch.randn(config["hidden_size"], 8, generator=chance)
+    folder.mkdir()
+    save_file(weights, folder / "adapter_model.safetensors")
+    described = {"peft_type": "LORA", "r": 8, "lora_alpha": 8, "target_modules": ["o_proj"], "task_type": "CAUSAL_LM"}
+    (folder / "adapter_config.json").write_text(json.dumps({**described, "bias": "none"}))
+    return folder
+
+
+def test_an_adapter_over_the_model(tiny: Path, right: dict[str, float], document: Document, tmp_path: Path) -> None:
+    """One that changes nothing leaves the score; another one has runs of its own, and answers of its own."""
+    command = (*STARTER, "--backend", "vllm", "--model", tiny / "base", "--lora")
+    same = document(*command, adapter(tiny, tmp_path / "nothing", 0))
+    assert same["scores"]["starter"]["pass@1"]["value"] == right["starter"] / 24
+    other = document(*command, adapter(tiny, tmp_path / "something", 1))
+    assert other["run"] != same["run"]
+    texts = [{row["problem"]: row["text"] for row in rows(each["run"], "completions.jsonl")} for each in (same, other)]
+    assert texts[0] != texts[1]
+
+
+def test_a_stretched_context(tiny: Path, qceval: Cli, tmp_path: Path) -> None:
+    """YaRN doubles the 2,048 tokens that the model was made for; both engines stretch alike."""
+    command = ("run", "--bench", "starter", "--dtype", "float32", "--no-score", "--limit", 4, "--max-tokens", 40)
+    answers = []
+    for backend in ("vllm", "transformers"):
+        out = tmp_path / backend
+        ran = qceval(*command, "--backend", backend, "--model", tiny / "base", "--yarn", 2, "--out", out, "--json")
+        assert ran.returncode == 0, ran.stderr
+        assert "4096 tokens of context" in ran.stderr
+        answers.append(
+            {row["problem"]: row["text"] for row in rows(json.loads(ran.stdout)["run"], "completions.jsonl")}
+        )
+    assert answers[0] == answers[1]
