@@ -170,17 +170,20 @@ def _forked_parts(number: int) -> list[Part]:
     return list(FORKED[number].parts())
 
 
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def in_processes(jobs: list[Job], samples: int) -> Iterator[Iterable[Part]]:
     """The parts of each job. Many samples are shared out among processes, as extracting code costs what it costs."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if samples < MANY or cores < 2 or len(jobs) < 2:
+    if samples < MANY or cores() < 2 or len(jobs) < 2:
         yield from (job.parts() for job in jobs)
         return
     FORKED[:] = jobs
     ignore = (signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to tell of
     fork = multiprocessing.get_context("fork")
     try:
-        with ProcessPoolExecutor(min(cores, len(jobs)), fork, signal.signal, ignore) as pool:
+        with ProcessPoolExecutor(min(cores(), len(jobs)), fork, signal.signal, ignore) as pool:
             yield from pool.map(_forked_parts, range(len(jobs)))
     except BrokenProcessPool:
         raise InfrastructureError("report: a process was killed, perhaps for memory; give it fewer runs") from None
