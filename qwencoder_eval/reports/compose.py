@@ -11,6 +11,8 @@ from ..runs.reading import Finished
 from .leaderboard import Leaderboard, leaderboard
 from .rebuilt import Rebuilt, rebuilt
 
+SCORE = ("value", "low", "high", "problems", "samples")  # what a score has, all numbers
+
 
 def board_of(
     runs: Sequence[Finished],
@@ -33,14 +35,30 @@ def with_verdicts(runs: Sequence[Finished]) -> tuple[list[Finished], list[str]]:
     readable, said = [], []
     for run in runs:
         try:
-            if not all(run.passed.values()):
-                raise RunError(f"{run.path}: has no verdicts; start its command again")
+            check(run)
             readable.append(run)
         except RunError as error:
             said.append(str(error))
     if not readable:
         raise RunError(said[0] if said else "no runs")
     return readable, said
+
+
+def check(run: Finished) -> None:
+    """Raises RunError where scores or verdicts are not what a run writes."""
+    again = "start its command again"
+    try:
+        for metrics in run.report["scores"].values():
+            for score in metrics.values():
+                if not all(isinstance(score[key], (int, float)) for key in SCORE):
+                    raise TypeError
+    except (AttributeError, KeyError, TypeError):
+        raise RunError(f"{run.path / 'scores.json'}: damaged (scores); {again}") from None
+    try:
+        if not all(run.passed.values()):
+            raise RunError(f"{run.path}: has no verdicts; {again}")
+    except (AttributeError, TypeError):
+        raise RunError(f"{run.path / 'verdicts.jsonl'}: damaged; {again}") from None
 
 
 def left_out_of_means(runs: Sequence[Finished], registry: Registry) -> tuple[dict[str, Mapping[str, str]], list[str]]:

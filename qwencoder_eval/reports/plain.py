@@ -59,7 +59,8 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _markdown_head(column: Column, legend: dict[str, str]) -> str:
-    return f"{in_markdown(column.check)}{_sup(column.notes, legend)}<br>{in_markdown(column.rules)}<br>{column.metric}"
+    below = f"<br>{in_markdown(column.rules)}<br>{in_markdown(column.metric)}"
+    return f"{in_markdown(column.check)}{_sup(column.notes, legend)}{below}"
 
 
 def _sup(notes: Sequence[str], legend: dict[str, str]) -> str:

@@ -68,14 +68,19 @@ def test_what_is_left_out_is_said(qceval: QcEval, results: Path) -> None:
         file.write("{torn")
     short = made_run(results, outcomes_of([1] * 8), model="short")
     (short / "verdicts.jsonl").write_text("")
+    odd = made_run(results, outcomes_of([1] * 8), model="odd")
+    (odd / "scores.json").write_text((odd / "scores.json").read_text().replace('"low"', '"lo"'))
+    null = made_run(results, outcomes_of([1] * 8), model="null")
+    (null / "verdicts.jsonl").write_text((null / "verdicts.jsonl").read_text().replace('{"bench": "passed"}', "null"))
     again = made_run(results, outcomes_of([1] * 8), model="lab/good-7B", started="2025-01-01T00:00:00Z", folder="again")
     ran = qceval("report", results)
     assert ran.returncode == 0
     lines = ran.stderr.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 7
     for path, said in (
         (half, "has no scores"), (old, "format 0, this qceval reads 1"), (torn, "verdicts.jsonl:9: damaged"),
         (short, "0 verdicts, and its scores are of 8"), (again, "does not count, as"),
+        (odd, "scores.json: damaged (scores)"), (null, "verdicts.jsonl: damaged"),
     ):  # fmt: skip
         assert any(str(path) in line and said in line for line in lines), said
     assert "lab/good-7B" in ran.stdout
