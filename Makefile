@@ -15,7 +15,7 @@ run: .venv/core
 	}
 
 test: .venv/dev
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest -n auto -m "not slow and not languages"
 
 # What `make test` leaves out because it takes long: load, kills at many moments, whole published files.
 test-full: .venv/dev
@@ -32,10 +32,12 @@ test-engines: build/vllm/ready
 build/vllm/ready: .ci/vllm pyproject.toml
 	bash .ci/vllm
 
-# Every language: build its image and run its three programs. Takes about an hour and 20 GB from nothing.
-languages: .venv/core
+# Every language: build its image, run its three programs and the tests of sandboxes. Takes about an hour and 20 GB from
+# nothing.
+languages: .venv/dev
 	$(BIN)/qceval sandbox build
 	$(BIN)/qceval sandbox test --sandbox docker
+	$(BIN)/pytest -n auto -m languages tests/sandboxes
 
 # Side-by-side measurements: a table on standard output, JSON in build/perf. Takes about an hour.
 perf: .venv/dev build/perf/evalplus/bin/evalplus.evaluate

@@ -75,29 +75,42 @@ def running(sandbox: Sandbox) -> dict[str, str]:
     return dict(sandbox.container.top(ps_args="-eo pid,args")["Processes"])
 
 
-def honest(docker: Kept, name: str) -> Sandbox:
-    """Honest programs of this language get their right verdicts, and find nothing that was left. The sandbox."""
+def unharmed(kept: Kept, name: str) -> Sandbox:
+    """Honest programs of this language get their right verdicts, and nothing runs beside the agent and the warm
+    compiler. The sandbox.
+    """
     spoken = languages()[name]
     for fixture in ("fails", "passes"):
-        ok, said = run_fixture(spoken, fixture, docker.pool(name))
+        ok, said = run_fixture(spoken, fixture, kept.pool(name))
         assert ok, said
+    sandbox = kept.made(name)[-1]
+    assert len(running(sandbox)) == 1 + bool(spoken.service)
+    return sandbox
+
+
+def honest(docker: Kept, name: str) -> Sandbox:
+    """Honest programs are unharmed, and find nothing that was left. The sandbox."""
+    spoken, sandbox = languages()[name], unharmed(docker, name)
     expected = f". {' '.join(sorted([spoken.file, *MADE.get(name, [])]))}\n/tmp work\n/dev/shm\n"
     result = docker.run(program(name, LEAVING[name]["sees"]["looks"]))
     assert ended(result) == ("exit", 0), result
     assert re.sub(r" mono\.\d+$", "", bytes(result.stdout).decode(), flags=re.MULTILINE) == expected  # its own
-    sandbox = docker.made(name)[-1]
-    assert len(running(sandbox)) == 1 + bool(spoken.service)  # the agent and the warm compiler
     return sandbox
+
+
+def as_root(sandbox: Sandbox, command: str) -> list[str]:
+    """The words that a command prints in a container."""
+    assert isinstance(sandbox, DockerSandbox)
+    status, output = sandbox.container.exec_run(["sh", "-c", command], user="0")
+    assert status == 0, output
+    found: list[str] = output.decode().split()
+    return found
 
 
 def inside(sandbox: Sandbox) -> list[str]:
     """The warm compiler's process, as the container numbers it: what has its user."""
-    assert isinstance(sandbox, DockerSandbox)
     find = 'for each in /proc/[0-9]*; do [ "$(stat -c %u $each)" = 60999 ] && echo ${each#/proc/}; done; true'
-    status, output = sandbox.container.exec_run(["sh", "-c", find], user="0")
-    assert status == 0, output
-    found: list[str] = output.decode().split()
-    return found
+    return as_root(sandbox, find)
 
 
 def files_of_others(sandbox: Sandbox) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from qwencoder_eval.scoring.programs import EXPLAINED, ProgramScorer
 from qwencoder_eval.types import Limits, Outcome, Problem, Program, Result
 
 MIB = 1 << 20
-MEMORY, DISK, FILES, FILE = 1024 * MIB, 64 * MIB, 2000, 16 * MIB  # of a sandbox here: room for a compiler
+MEMORY, DISK, FILES, FILE = 1024 * MIB, 64 * MIB, 2000, 32 * MIB  # of a sandbox here: room for a compiler
 MAIN = ("python", "cpp", "java", "javascript", "typescript", "csharp", "php", "bash")
 COMPILED = tuple(name for name in MAIN if languages()[name].compile)
 LEAVING = tomllib.loads((Path(__file__).parent / "leaving.toml").read_text())
@@ -131,7 +131,8 @@ def limits(cpu_s: float = 10.0, wall_s: float = 30.0, **others: Any) -> Limits:
 
 
 def program(name: str, source: str, bound: Limits | None = None, **others: Any) -> Program:
-    return Program(name, {languages()[name].file: source}, limits=bound or limits(), **others)
+    files = {languages()[name].file: source, **others.pop("files", {})}
+    return Program(name, files, limits=bound or limits(), **others)
 
 
 def ended(result: Result) -> tuple[str, int]:
@@ -168,18 +169,35 @@ def test_a_finished_program_says_its_nonce_where_it_reports(kept: Kept, name: st
 # -- leaving early -----------------------------------------------------------------------------------
 
 
-def problem(name: str) -> Problem:
-    return Problem("leaving/1", {}, {key: LEAVING[name][key] for key in ("before", "after")}, language=name)
+def problem(name: str, programs: Mapping[str, Any]) -> Problem:
+    return Problem("leaving/1", {}, {key: programs[key] for key in ("before", "after")}, language=name)
 
 
 SCORER = ProgramScorer("tests")
 
 
-def scored(kept: Kept, name: str, code: str, scorer: ProgramScorer = SCORER) -> Judgement:
-    return scorer.score(problem(name), code, None, kept.pool(name))
+def scored(
+    kept: Kept, name: str, code: str, scorer: ProgramScorer = SCORER, programs: Mapping[str, Any] | None = None
+) -> Judgement:
+    return scorer.score(problem(name, programs or LEAVING[name]), code, None, kept.pool(name))
 
 
 FAILED = {Outcome.WRONG, Outcome.RUNTIME_ERROR}
+
+
+def tells_right_from_wrong(kept: Kept, name: str, programs: Mapping[str, Any]) -> None:
+    """Else it would mean nothing that those who leave do not pass."""
+    right, wrong = (scored(kept, name, programs[key], programs=programs) for key in ("right", "wrong"))
+    assert right.checks == {"tests": Outcome.PASSED}, right
+    assert wrong.checks["tests"] in FAILED, wrong
+    if languages()[name].wrong:
+        assert wrong.checks["tests"] is Outcome.WRONG, wrong
+
+
+def does_not_pass(found: Judgement) -> None:
+    assert found.checks["tests"] in FAILED, found
+    assert found.measures == {}
+    assert found.evidence["error"].startswith("program: ")
 
 
 def test_each_language_has_programs_that_leave() -> None:
@@ -191,22 +209,14 @@ def test_each_language_has_programs_that_leave() -> None:
 
 @every_language
 def test_the_tests_tell_right_from_wrong(kept: Kept, name: str) -> None:
-    """Else it would mean nothing that those who leave do not pass."""
-    right, wrong = (scored(kept, name, LEAVING[name][key]) for key in ("right", "wrong"))
-    assert right.checks == {"tests": Outcome.PASSED}, right
-    assert wrong.checks["tests"] in FAILED, wrong
-    if languages()[name].wrong:
-        assert wrong.checks["tests"] is Outcome.WRONG
+    tells_right_from_wrong(kept, name, LEAVING[name])
 
 
 @pytest.mark.parametrize(
     ("name", "way"), [pytest.param(name, way) for name in LEAVING for way in LEAVING[name]["leaves"]]
 )
 def test_leaving_is_not_passing(kept: Kept, name: str, way: str) -> None:
-    found = scored(kept, name, LEAVING[name]["leaves"][way])
-    assert found.checks["tests"] in FAILED, found
-    assert found.measures == {}
-    assert found.evidence["error"].startswith("program: ")
+    does_not_pass(scored(kept, name, LEAVING[name]["leaves"][way]))
 
 
 @pytest.mark.docker
