@@ -85,7 +85,7 @@ def make(folder: Path, extract: str) -> tuple[Path, Path]:
 
 
 def timed(plugins: Path, results: Path, out: Path) -> dict[str, Any]:
-    """Seconds and peak memory of the command, and sizes of what it writes."""
+    """Seconds of the command, peak memory of its largest process, and sizes of what it writes."""
     argv = [
         sys.executable,
         "-m",

@@ -183,6 +183,11 @@ def test_a_link_leads_to_a_sample_and_arrows_to_its_neighbours(watch: Open, boar
     watched = watch(board)
     tab = watched.tab
     href = tab.locator("tr[data-name='lab/m-7B'] a.score[href*=crux]").first.get_attribute("href")
+    tab.goto(f"{board.as_uri()}{href}")
+    tab.locator("#viewer .chip", has_text="wrong").click()
+    line = tab.locator(".problems a").first
+    assert line.locator(".pill").all_inner_texts() == ["passed ×3", "wrong"]
+    assert (line.get_attribute("href") or "").endswith("/p0/1")  # the first sample that is like that
     tab.goto(f"{board.as_uri()}{href}/p3/1")
     tab.locator(".samples a[aria-current]", has_text="1").wait_for()
     assert tab.locator(".verdict").inner_text().strip() == "wrong"

@@ -136,13 +136,12 @@ function problemLines(open, check, redraw) {
 
 function problemLine(open, check, number) {
   const letters = lettersOf(open, check, number);
-  const right = [...letters].filter((letter) => letter === "p").length;
-  const kinds = new Map();
-  for (const letter of letters) kinds.set(letter, (kinds.get(letter) ?? 0) + 1);
-  const pills = [...kinds].map(([letter, times]) => pill(letter, times));
-  return el("li", {}, el("a", { href: address(open.run.id, check, open.problems.problems[number], 0) },
+  const times = (letter) => [...letters].filter((each) => each === letter).length;
+  const pills = Object.keys(OUTCOMES).filter((letter) => letters.includes(letter)).map((letter) => pill(letter, times(letter)));
+  const sample = filters.outcome ? letters.indexOf(filters.outcome) : 0;
+  return el("li", {}, el("a", { href: address(open.run.id, check, open.problems.problems[number], sample) },
     el("span", { class: "id" }, visible(open.problems.problems[number])),
-    el("span", { class: "count" }, letters.length > 1 ? `${right}/${letters.length}` : ""),
+    el("span", { class: "count" }, letters.length > 1 ? `${times("p")}/${letters.length}` : ""),
     el("span", { class: "pills" }, pills)));
 }
 
