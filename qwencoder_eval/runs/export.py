@@ -83,7 +83,13 @@ def export(runs: Iterable[Finished], file: Path, texts: bool = False) -> int:
         count = writers[file.suffix](partial, columns, (row for run in runs for row in rows(run, texts)))
         partial.replace(file)
     except OSError as error:
-        raise InfrastructureError(f"{file}: cannot be written ({error.strerror}); choose another --out") from None
+        raise InfrastructureError(
+            f"{file}: cannot be written ({error.strerror or error}); choose another --out"
+        ) from None
+    except sqlite3.Error as error:
+        raise InfrastructureError(
+            f"{tempfile.gettempdir()}: no room to sort in ({error}); make some, or set TMPDIR"
+        ) from None
     finally:
         partial.unlink(missing_ok=True)
     return count

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import random
+import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +118,22 @@ def test_half_a_surrogate_pair_is_written(tmp_path: Path) -> None:
     assert read_csv(tmp_path / "out.csv")[0]["text"] == "a?b"
 
 
+def full(folder: Path) -> sqlite3.Connection:
+    raise sqlite3.OperationalError("disk is full")
+
+
 def test_what_cannot_be_written(run: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"out.xlsx: give a name that ends in .parquet or .csv"):
         export([run], tmp_path / "out.xlsx")
     with pytest.raises(InfrastructureError, match=r"out.csv: cannot be written \(No such file or directory\)"):
         export([run], tmp_path / "nowhere" / "out.csv")
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_table", full)
+        with pytest.raises(
+            InfrastructureError, match=r": no room to sort in \(disk is full\); make some, or set TMPDIR"
+        ):
+            export([run], tmp_path / "out.csv")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(
         InfrastructureError, match=r"out.parquet: pyarrow is not installed; pip install 'qwencoder_eval\[t"
     ):
