@@ -53,8 +53,10 @@ def reproduce_command(name: str | None, samples: Path | None, bench: str | None,
     if samples is not None:
         ours = from_samples(found, chosen, missing, samples, wanted.model or name, flags)
     elif wanted.model or wanted.server:
+        if not wanted.model:
+            raise UsageError("--base-url: which model? name it with --model")
         ours = {}
-        if chosen:
+        if with_rows(chosen, missing, flags["offline"]):
             out, cached = flags["out"] or results_folder(), not flags["no_cache"]
             with ready(wanted, backend, out, cached, say) as model:
                 reports = evaluate_profiles(list(chosen.values()), model, flags, {})
@@ -128,20 +130,26 @@ def from_samples(
     if not files:
         looked_for = ", ".join(place for own in places.values() for place in own) or "none of them is known"
         raise InputError(f"--samples {folder}: no recorded outputs there; looked for {looked_for}")
+    for bench in set(chosen) - set(files):
+        missing[bench] = "no outputs in --samples" if places[bench] else "no outputs are known"
+        del chosen[bench]
     ours = {}
-    for bench, own in chosen.items():
-        if bench not in files:
-            missing[bench] = "no outputs in --samples" if places[bench] else "no outputs are known"
-            continue
-        try:
-            own.problems(flags["offline"])
-        except DatasetError as error:
-            say(f"{bench}: {error}")
-            missing[bench] = "its rows are not here"
-            continue
+    for bench, own in with_rows(chosen, missing, flags["offline"]).items():
         (report,) = evaluate_profiles([own], ReplayModel(files[bench], model), flags, {})
         ours[bench] = Ours(report, recorded=True)
     return ours
+
+
+def with_rows(chosen: dict[str, Profile], missing: dict[str, str], offline: bool) -> dict[str, Profile]:
+    """``chosen`` without the benchmarks whose rows cannot be had, which are said."""
+    for bench, own in list(chosen.items()):
+        try:
+            own.problems(offline)
+        except DatasetError as error:
+            say(f"{bench}: {error}")
+            missing[bench] = "its rows are not here"
+            del chosen[bench]
+    return chosen
 
 
 def _file(folder: Path, places: Sequence[str]) -> Path | None:

@@ -52,6 +52,7 @@ def test_what_is_refused(refused: Refused, tmp_path: Path) -> None:
         "reproduce", NAME, "--bench", "starter"
     )
     assert "reproduce" in refused("reproduce", NAME, "--backend", "reference")
+    assert "which model?" in refused("reproduce", NAME, "--base-url", "http://127.0.0.1:1/v1")
 
 
 # ---- from runs on disk ----------------------------------------------------------------------------------------------
@@ -219,6 +220,17 @@ def server() -> Iterator[str]:
     yield f"http://127.0.0.1:{http.server_address[1]}/v1"
     http.shutdown()
     http.server_close()
+
+
+def test_a_model_answers_what_there_are_rows_of(
+    document: Document, plugin: Plugin, server: str, sandbox: str, tmp_path: Path, env: dict[str, str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    env["QCEVAL_DATA"] = str(tmp_path / "data")
+    model = ("--model", "m", "--base-url", server, "--plugins", plugin(HARD), "--sandbox", sandbox)
+    found = document("reproduce", NAME, "--bench", f"multipl-e:sh,{HARD}", *model, status=1)
+    assert {cell["why"] for cell in cells_of(found, "multipl-e:bash")} == {"its rows are not here"}
+    assert {cell["state"] for cell in cells_of(found, HARD)} == {"differs"}
 
 
 def test_a_model_answers_anew(document: Document, plugin: Plugin, server: str, sandbox: str) -> None:
