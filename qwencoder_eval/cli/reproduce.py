@@ -98,7 +98,7 @@ def benchmarks(
     for bench in dict.fromkeys(target.bench for target in found if target.bench):
         whole, _, part = bench.partition(":")
         entry = registry.entries.get(whole)
-        if entry is None or not entry.profiles:
+        if entry is None:
             missing[bench] = NOT_YET
         elif part not in (entry.parts or ("",)):
             missing[bench] = f"{NOT_YET}: {whole} has no {part or 'whole'}"
@@ -106,6 +106,9 @@ def benchmarks(
             missing[bench] = "left out by --bench"
         else:
             loaded = registry.load(bench)
+            if not loaded.profiles:  # rows for decontamination, and no scorer yet
+                missing[bench] = NOT_YET
+                continue
             chosen[bench] = profile(loaded, profile_of(bench, kind, list(loaded.profiles)))
     if only is not None and not chosen:
         raise UsageError(
