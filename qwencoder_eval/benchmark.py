@@ -45,11 +45,13 @@ class Scoring:
     """How its answers are scored: a named extraction, then a scorer.
 
     ``extract`` is a function of a module, or an instance of a dataclass where it has parameters: its name, or its
-    repr, is part of the scoring key.
+    repr, is part of the scoring key. ``ks``: of which k a pass@k is given, as far as there are samples, where the user
+    says nothing else; 1, 10 and 100 without it.
     """
 
     extract: Extract
     scorer: Scorer
+    ks: tuple[int, ...] = ()
 
     def key(self) -> dict[str, Any]:
         return {**self.scorer.key(), "extract": extraction_name(self.extract)}

@@ -3,6 +3,7 @@
 EvalPlus   {"task_id": ..., "completion": ...}  the text continues the problem's stub
            {"task_id": ..., "solution": ...}    the text is the whole program
 MultiPL-E  {"task_id": ..., "generation": ...}  the whole program, or a chat model's answer
+CRUXEval   {"sample_0": [...], ...}             one document: of each task its answers, or prompts and answers
 ours       {"problem": ..., "sample": ..., "text": ..., "form": ...}, as in a run's completions.jsonl
 
 A file is read twice: once to see that it holds what it should, once to replay it. Neither keeps it in memory.
@@ -10,22 +11,25 @@ A file is read twice: once to see that it holds what it should, once to replay i
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NoReturn, cast
 
 from ..errors import InputError
-from ..types import Completion, Problem, Prompt, Sample
+from ..types import Completion, Continue, Problem, Prompt, Sample
 from .base import Answer, Request
 
 MAX_LINE = 1 << 28  # bytes
+DOCUMENT = re.compile(rb'\s*\{\s*"[^"\\]{1,200}"\s*:\s*\[')
 FORMS: dict[str, Literal["continuation", "whole"]] = {
     "solution": "whole",
     "completion": "continuation",
@@ -105,10 +109,10 @@ class ReplayModel:
     def generate(self, requests: Iterable[Request]) -> Generator[Answer, None, None]:
         """In the order that is asked for; of a compressed file in its own, as it can only be read forward."""
         wanted = {(request.problem.id, number): request for request in requests for number in request.numbers}
-        if self.path.name.endswith(".gz"):
+        if self.path.name.endswith(".gz") or self._is_document():
             for *_, sample in self._rows():
                 if request := wanted.get((sample.problem, sample.number)):
-                    yield Answer(request, sample.number, sample.completion)
+                    yield Answer(request, sample.number, without_prompt(sample.completion, request.prompt))
             return
         with self._open() as file:
             for (problem, nth), request in wanted.items():
@@ -121,6 +125,9 @@ class ReplayModel:
 
     def _rows(self) -> Iterator[tuple[int, int, bytes, Sample]]:
         """Line number, offset (bytes), the line and its sample."""
+        if self._is_document():
+            yield from self._documented()
+            return
         numbers: Counter[str] = Counter()
         with self._open() as file:
             number = size = 0
@@ -138,6 +145,28 @@ class ReplayModel:
                 if raw.strip():
                     sample = self._sample(number, raw, numbers)
                     yield number, offset, raw, sample
+
+    def _is_document(self) -> bool:
+        with self._open() as file, contextlib.suppress(OSError, EOFError, zlib.error):  # said when rows are read
+            return bool(DOCUMENT.match(file.read(1000)))
+        return False
+
+    def _documented(self) -> Iterator[tuple[int, int, bytes, Sample]]:
+        """The rows of a file that is one JSON document; it is small, and read whole."""
+        with self._open() as file:
+            try:
+                raw = file.read(MAX_LINE + 1)
+                found = json.loads(raw)
+            except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
+                raise InputError(f"{self.path}: cannot be read ({error}); make the file again") from None
+        if len(raw) > MAX_LINE:
+            self._refuse(1, f"longer than {MAX_LINE >> 20} MiB; give a line a sample")
+        for problem, texts in found.items():
+            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+                self._refuse(1, f"{problem!r} has no list of answers; give one, of text")
+            for number, text in enumerate(texts):
+                completion = Completion(text, "whole", finish_reason="recorded")
+                yield 1, 0, f"{problem}\0{text}".encode(errors="surrogatepass"), Sample(problem, number, completion)
 
     def _open(self) -> BinaryIO:
         try:
@@ -176,3 +205,10 @@ class ReplayModel:
 
     def _refuse(self, number: int, problem: str) -> NoReturn:
         raise InputError(f"{self.path}:{number}: {problem}")
+
+
+def without_prompt(completion: Completion, prompt: Prompt) -> Completion:
+    """What the model wrote, of a text that was recorded with the prompt before it."""
+    if isinstance(prompt, Continue) and completion.text.startswith(prompt.text):
+        return replace(completion, text=completion.text[len(prompt.text) :])
+    return completion

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import DatasetError
-from ..types import Calls, Limits, Outcome, Problem, Program
+from ..types import Calls, Limits, Outcome, Problem, Program, Result
 from .base import Judgement, Runner, short
 from .calls import ending, failed, shown
 from .recorded import Recorded, answer_lines
@@ -72,34 +72,36 @@ class AssertScorer:
         result = runner.run(program)
         if result.timed_out and result.ambiguous:
             result = runner.run_alone(program)
-        lines = answer_lines(result.answers)
-        outcome = Outcome.PASSED
-        evidence: dict[str, str] = {}
-        try:
-            if (first := next(lines, None)) is None:
-                outcome, evidence = ending(result, "before it was loaded")
-            elif isinstance(failure := decode_line(first).value, Failure):
-                outcome, evidence = failed(failure)
-            for number, (call, expected) in enumerate(known):
-                if outcome is not Outcome.PASSED:
-                    break
-                if (line := next(lines, None)) is None or result.over in (number, -1):
-                    outcome, evidence = ending(result, f"in {short(call)}")
-                elif isinstance(failure := (answer := decode_line(line)).value, Failure):
-                    outcome, evidence = failed(failure)
-                elif answer.loaded or answer.size or not equal(answer.value, expected):
-                    said = {"expected": short(repr(expected)), "got": short(shown(line))}
-                    outcome, evidence = Outcome.WRONG, said
-                if evidence:
-                    evidence["input"] = short(call)
-        except ForgedError as error:
-            return self._said(Outcome.WRONG, {"error": f"the program interfered with its answers: {error}"})
-        if outcome is Outcome.PASSED and (result.ending != "exit" or result.status != 0 or next(lines, None)):
-            outcome, evidence = ending(result, "after the last assert")
-        return self._said(outcome, evidence)
+        return self._said(*judged(result, [(short(call), expected) for call, expected in known]))
 
     def _said(self, outcome: Outcome, evidence: dict[str, str]) -> Judgement:
         return Judgement({self.check: outcome}, evidence={**evidence, "check": self.check} if evidence else {})
+
+
+def judged(result: Result, known: Sequence[tuple[str, Any]]) -> tuple[Outcome, dict[str, str]]:
+    """The outcome of a program that was asked for values one after the other: what each was, and what it must be."""
+    lines = answer_lines(result.answers)
+    try:
+        if (first := next(lines, None)) is None:
+            return ending(result, "before it was loaded")
+        if isinstance(failure := decode_line(first).value, Failure):
+            return failed(failure)
+        for number, (call, expected) in enumerate(known):
+            asked = {"input": call}
+            if (line := next(lines, None)) is None or result.over in (number, -1):
+                outcome, evidence = ending(result, f"in {call}")
+                return outcome, {**evidence, **asked}
+            answer = decode_line(line)
+            if isinstance(failure := answer.value, Failure):
+                outcome, evidence = failed(failure)
+                return outcome, {**evidence, **asked}
+            if answer.loaded or answer.size or not equal(answer.value, expected):
+                return Outcome.WRONG, {"expected": short(repr(expected)), "got": short(shown(line)), **asked}
+    except ForgedError as error:
+        return Outcome.WRONG, {"error": f"the program interfered with its answers: {error}"}
+    if result.ending != "exit" or result.status != 0 or next(lines, None):
+        return ending(result, "after the last assert")
+    return Outcome.PASSED, {}
 
 
 def equal(output: Any, expected: Any) -> bool:

@@ -78,7 +78,7 @@ class Evaluation:
         if settings.limit is not None and not isinstance(model, ReplayModel):
             self.problems = self.problems[: settings.limit]
         self.sampling = sampling_of(chosen, settings, model, self.problems)
-        self.ks = list(settings.ks) or default_ks(self.sampling.n)
+        self.ks = list(settings.ks) or default_ks(self.sampling.n, chosen.scoring.ks)
         if max(self.ks) > self.sampling.n:
             raise UsageError(
                 f"-k {max(self.ks)}: needs {max(self.ks)} samples a problem, not {self.sampling.n}; raise -n"

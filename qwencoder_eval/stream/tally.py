@@ -16,10 +16,12 @@ class Tally:
         self.outcomes: dict[str, Counter[str]] = {check: Counter() for check in checks}
         self.passed: dict[str, Counter[str]] = {check: Counter() for check in checks}
         self.samples: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()  # samples that a scorer leaves out of pass@k
         self.measures: Counter[str] = Counter()  # sums
 
     def add(self, verdict: Verdict) -> None:
         self.samples[verdict.problem] += 1
+        self.skipped[verdict.problem] += bool(verdict.measures.get("skipped"))
         self.measures.update(verdict.measures)
         for check in self.checks:
             outcome = verdict.checks[check]
@@ -44,12 +46,18 @@ class Tally:
     def _score(self, check: str, problems: Sequence[Problem], k: int, n: int) -> Score:
         if k > n:
             raise UsageError(f"-k {k}: needs {k} samples a problem, there are {n}; generate more with -n")
-        values = (pass_at_k(self.samples[p.id], self.passed[check][p.id], k) for p in problems)
-        value, low, high = mean_with_interval(values)
+        value, low, high = mean_with_interval(self._pass_at_k(check, problem.id, k) for problem in problems)
         samples = sum(self.samples[problem.id] for problem in problems)
         return Score(f"pass@{k}", value, low, high, len(problems), samples)
 
+    def _pass_at_k(self, check: str, problem: str, k: int) -> float:
+        """Of the samples that count: where fewer than k do, one that passed is enough."""
+        passed, counted = self.passed[check][problem], self.samples[problem] - self.skipped[problem]
+        if self.skipped[problem] and counted < k:
+            return float(passed > 0)
+        return pass_at_k(counted, passed, k)
 
-def default_ks(n: int) -> list[int]:
-    """1, 10 and 100, as far as there are that many samples."""
-    return [k for k in (1, 10, 100) if k <= n]
+
+def default_ks(n: int, ks: Sequence[int] = ()) -> list[int]:
+    """Those of a scoring, or else 1, 10 and 100, as far as there are that many samples."""
+    return [k for k in ks or (1, 10, 100) if k <= n]

@@ -377,3 +377,51 @@ def test_a_file_that_changes_meanwhile_is_refused(file: Path) -> None:
     file.write_bytes(b"\n" * 200)
     with pytest.raises(InputError, match="changed while it was read; run again"):
         list(model.generate([Request("bench", p, Continue(""), Sampling(), (0,)) for p in problems("b")]))
+
+
+# ---------------------------------------------------------------- one document
+
+
+@pytest.mark.parametrize("name", ["answers.json", "answers.json.gz"])
+@pytest.mark.parametrize("indent", [None, 4])
+def test_a_document_of_answers(tmp_path: Path, name: str, indent: int | None) -> None:
+    data = json.dumps({"s/0": ["1", "asked 2"], "s/1": ["x\n", ""]}, indent=indent).encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    n, found = replayed(tmp_path / name, ("s/0", "s/1"))
+    assert n == 2
+    assert {(s.problem, s.number): s.completion.text for s in found} == {
+        ("s/0", 0): "1", ("s/0", 1): "asked 2", ("s/1", 0): "x\n", ("s/1", 1): "",
+    }  # fmt: skip
+    assert {sample.completion.form for sample in found} == {"whole"}
+
+
+def test_a_prompt_before_an_answer_is_cut(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"s/0": ["What is it? An answer"], "s/1": ["No prompt"]}))
+    model = ReplayModel(tmp_path / "a.json")
+    assert model.scan(problems("s/0", "s/1")) == 1
+    asked = [Request("b", p, Continue("What is it? "), Sampling(), (0,)) for p in problems("s/0", "s/1")]
+    assert [a.completion and a.completion.text for a in model.generate(asked)] == ["An answer", "No prompt"]
+
+
+def test_documents_of_other_answers_have_other_digests(tmp_path: Path) -> None:
+    digests = set()
+    for number, texts in enumerate((["a", "b"], ["ab", ""], ["a", "c"])):
+        (tmp_path / f"{number}.json").write_text(json.dumps({"s/0": texts}))
+        model = ReplayModel(tmp_path / f"{number}.json")
+        model.scan(problems("s/0"))
+        digests.add(model.digest)
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"s/0": ["1"', "cannot be read"),
+        (b'{"s/0": ["1"], "s/1": "2"}', "has no list of answers"),
+        (b'{"s/0": [1]}', "has no list of answers"),
+        (b'{"s/0": ["1"], "t/0": ["1"]}', "task 't/0' is not in the benchmark"),
+        (b'{"s/0": []}', "1 of 1 tasks have no sample"),
+    ],
+)
+def test_a_document_that_is_wrong(tmp_path: Path, content: bytes, said: str) -> None:
+    assert said in refusal(tmp_path / "a.json", content, "s/0")

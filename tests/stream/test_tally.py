@@ -102,3 +102,32 @@ def test_an_iterator_of_ks_serves_all_checks() -> None:
 )
 def test_default_ks(n: int, ks: list[int]) -> None:
     assert default_ks(n) == ks
+
+
+@pytest.mark.parametrize(
+    ("passed", "skipped", "k", "value"),
+    [
+        ("1000", "0000", 1, 1 / 4),
+        ("1000", "0011", 1, 1 / 2),
+        ("1000", "0111", 1, 1.0),
+        ("0000", "1111", 1, 0.0),
+        ("1000", "0011", 3, 1.0),  # fewer count than are drawn: one that passed is enough
+        ("0000", "0011", 3, 0.0),
+        ("1100", "0001", 2, 1.0),
+        ("1000", "0001", 2, 2 / 3),
+    ],
+)
+def test_samples_that_a_scorer_leaves_out(passed: str, skipped: str, k: int, value: float) -> None:
+    tally = Tally(["c"], [problem("p")])
+    for number, (mark, skip) in enumerate(zip(passed, skipped, strict=True)):
+        outcome = Outcome.PASSED if mark == "1" else Outcome.NO_CODE
+        tally.add(Verdict("p", number, {"c": outcome}, {"skipped": 1.0} if skip == "1" else {}))
+    found = tally.scores([k])["c"][f"pass@{k}"]
+    assert found.value == pytest.approx(value)
+    assert (found.problems, found.samples) == (1, 4)
+
+
+def test_ks_of_a_scoring() -> None:
+    assert default_ks(10, (1, 5)) == [1, 5]
+    assert default_ks(1, (1, 5)) == [1]
+    assert default_ks(10) == [1, 10]
