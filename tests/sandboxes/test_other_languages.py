@@ -26,7 +26,7 @@ from test_languages import (
     program,
     scored,
     tells_right_from_wrong,
-)  # fmt: skip
+)
 
 from qwencoder_eval.cli.sandbox import is_here, run_fixture, state
 from qwencoder_eval.sandboxes.base import Sandbox
