@@ -109,10 +109,13 @@ class ReplayModel:
     def generate(self, requests: Iterable[Request]) -> Generator[Answer, None, None]:
         """In the order that is asked for; of a compressed file in its own, as it can only be read forward."""
         wanted = {(request.problem.id, number): request for request in requests for number in request.numbers}
-        if self.path.name.endswith(".gz") or self._is_document():
+        document = self._is_document()
+        if document or self.path.name.endswith(".gz"):
             for *_, sample in self._rows():
                 if request := wanted.get((sample.problem, sample.number)):
-                    yield Answer(request, sample.number, without_prompt(sample.completion, request.prompt))
+                    completion = sample.completion
+                    completion = without_prompt(completion, request.prompt) if document else completion
+                    yield Answer(request, sample.number, completion)
             return
         with self._open() as file:
             for (problem, nth), request in wanted.items():

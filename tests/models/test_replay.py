@@ -425,3 +425,14 @@ def test_documents_of_other_answers_have_other_digests(tmp_path: Path) -> None:
 )
 def test_a_document_that_is_wrong(tmp_path: Path, content: bytes, said: str) -> None:
     assert said in refusal(tmp_path / "a.json", content, "s/0")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_a_program_that_holds_its_prompt_stays_whole(tmp_path: Path, name: str) -> None:
+    """Lines of programs are taken as they are: only in a document of answers a prompt is something else."""
+    data = jsonl({"task_id": "p", "generation": "def f():\n    return 1"})
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    model = ReplayModel(tmp_path / name)
+    assert model.scan(problems("p")) == 1
+    asked = [Request("b", problems("p")[0], Continue("def f():\n"), Sampling(), (0,))]
+    assert [a.completion and a.completion.text for a in model.generate(asked)] == ["def f():\n    return 1"]
