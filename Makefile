@@ -48,6 +48,8 @@ perf: .venv/dev build/perf/evalplus/bin/evalplus.evaluate
 	$(BIN)/python tests/perf/overlap.py --out build/perf/overlap.json
 	$(BIN)/python tests/perf/memory.py --out build/perf/memory.json
 	$(BIN)/python tests/perf/report.py build/perf/report.json
+	$(BIN)/python tests/perf/compare.py --out build/perf/compare.json
+	$(BIN)/python tests/perf/answers.py --out build/perf/answers.json
 
 # `qceval run` beside vLLM's own call. MODEL is a folder; the engine tests leave a small one in build/tiny-*/base.
 perf-generation: build/vllm/ready

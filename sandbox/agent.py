@@ -232,7 +232,8 @@ class Agent:
             ready = READY
             os.closerange(len(sources), 1 << 16)
             if self.user == "setuid":
-                os.fchown(ANSWERS, self.uid, self.uid)  # so that /dev/fd/3 can be opened
+                for fd in (1, 2, ANSWERS):  # so that /dev/stdout and the like can be opened
+                    os.fchown(fd, self.uid, self.uid)
             os.chdir(self.work)
             self.limit_resources(limits)
             self.become_user()

@@ -260,6 +260,20 @@ def test_arguments_and_standard_input(kept: Kept, name: str) -> None:
     assert (ended(result), bytes(result.stdout)) == (("exit", 0), b"")  # and it did not wait
 
 
+NAMED = {
+    "bash": "set -e\ncat /dev/stdin > /dev/stdout\necho b | tee /dev/stderr\necho c >> /dev/fd/2\n",
+    "python": "out, err = open('/dev/stdout', 'a'), open('/dev/stderr', 'a')\nout.write(open('/dev/stdin').read())\n"
+    "out.write('b\\n')\nerr.write('b\\nc\\n')\n",
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_input_and_outputs_can_be_opened_by_name(kept: Kept, name: str) -> None:
+    result = kept.run(program(name, NAMED[name], stdin="a\n"))
+    assert ended(result) == ("exit", 0), result
+    assert (bytes(result.stdout), bytes(result.stderr)) == (b"a\nb\n", b"b\nc\n")
+
+
 @every_language
 def test_how_a_program_ends(kept: Kept, name: str) -> None:
     result = says(kept, name, "ends")
