@@ -21,13 +21,6 @@ THINKING = Sampling(n=10, temperature=0.2, top_p=0.95, max_tokens=2048, stop=STO
 GREEDY = Sampling(max_tokens=1024, stop=STOP)  # Qwen's evaluation of its models
 SINCE_3_9 = ("removeprefix", "removesuffix")  # Qwen's evaluation ran Python 3.8: functions with these fail there
 ROW = {"id": "sample_golden", "code": "def f(x):\n    return [x, x]", "input": "'a'", "output": "['a', 'a']"}
-# An answer that upstream refuses is wrong. The last profile leaves it out where another sample passes, as upstream.
-PROFILES = {
-    "cruxeval": ("direct", "values"),
-    "cruxeval-cot": ("cot", "thought-values"),
-    "qwen": ("cot-greedy", "python-3.8"),
-    "cruxeval-refused-left-out": ("direct", "refused-left-out"),
-}
 
 
 def prompt(name, kind, given, problem):
@@ -44,6 +37,7 @@ def askings(name, given):
 
 
 def scorings(name, asked):
+    """An answer that upstream refuses is wrong; the last one leaves it out where another sample passes, as upstream."""
     return {
         "values": Scoring(AssertedAnswer(asked, thought=False), AnswerScorer(name), ks=(1, 5)),
         "thought-values": Scoring(AssertedAnswer(asked, thought=True), AnswerScorer(name), ks=(1, 5)),
@@ -58,7 +52,12 @@ class CruxEvalInput(Benchmark):
     reference = "https://github.com/facebookresearch/cruxeval/blob/190faf1/evaluation/utils_general.py"
     asking = askings("cruxeval-i", "output")
     scoring = scorings("cruxeval-i", "input")
-    profiles = PROFILES
+    profiles = {
+        "cruxeval": ("direct", "values"),
+        "cruxeval-cot": ("cot", "thought-values"),
+        "qwen": ("cot-greedy", "python-3.8"),
+        "cruxeval-refused-left-out": ("direct", "refused-left-out"),
+    }
     decontaminate = ("code", "input", "output")
     golden = (
         Golden(ROW, "assert f('a') == ['a', 'a']", {"cruxeval-i": "passed"}),
@@ -79,7 +78,12 @@ class CruxEvalOutput(Benchmark):
     reference = "https://github.com/facebookresearch/cruxeval/blob/190faf1/evaluation/utils_general.py"
     asking = askings("cruxeval-o", "input")
     scoring = scorings("cruxeval-o", "output")
-    profiles = PROFILES
+    profiles = {
+        "cruxeval": ("direct", "values"),
+        "cruxeval-cot": ("cot", "thought-values"),
+        "qwen": ("cot-greedy", "python-3.8"),
+        "cruxeval-refused-left-out": ("direct", "refused-left-out"),
+    }
     decontaminate = ("code", "input", "output")
     golden = (
         Golden(ROW, "assert f('a') == ['a', 'a']", {"cruxeval-o": "passed"}),

@@ -39,7 +39,10 @@ PLAIN: dict[str, list[Outcome]] = {}  # by language, what the plain compiler mak
 
 def verdicts(docker: Kept, name: str, warm: bool) -> list[Outcome]:
     codes = [LEAVING[name]["right"], LEAVING[name]["wrong"], languages()[name].fixtures["broken"]]
-    return [SCORER.score(problem(name), code, None, docker.pool(name, warm)).checks["tests"] for code in codes]
+    return [
+        SCORER.score(problem(name, LEAVING[name]), code, None, docker.pool(name, warm)).checks["tests"]
+        for code in codes
+    ]
 
 
 def honest(docker: Kept, name: str) -> None:
@@ -339,7 +342,7 @@ def test_a_model_says_nothing_to_the_compiler(docker: Kept) -> None:
     words = "//usr/bin/env -S javac -processor Mine\n// @options -proc:full -d /tmp\n/* @argfile */\n"
     code = words + LEAVING["java"]["right"]
     recording = Recording(docker)
-    assert SCORER.score(problem("java"), code, None, recording).checks == {"tests": Outcome.PASSED}
+    assert SCORER.score(problem("java", LEAVING["java"]), code, None, recording).checks == {"tests": Outcome.PASSED}
     (seen,) = recording.programs
     assert (seen.compile_args, seen.args, seen.environment) == ((), (), {})
     assert list(seen.files) == ["Problem.java"]
