@@ -150,8 +150,15 @@ class ReplayModel:
                     yield number, offset, raw, sample
 
     def _is_document(self) -> bool:
+        """Whether the file is one object of lists, on one line or spread over several, and no lines of rows."""
         with self._open() as file, contextlib.suppress(OSError, EOFError, zlib.error):  # said when rows are read
-            return bool(DOCUMENT.match(file.read(1000)))
+            first = file.readline(MAX_LINE)
+            try:
+                row = json.loads(first)
+            except (ValueError, RecursionError):
+                return bool(DOCUMENT.match(first + file.read(1000)))
+            whole = isinstance(row, dict) and not {"task_id", "problem"} & row.keys()
+            return whole and isinstance(next(iter(row.values()), None), list) and not file.read(1000).strip()
         return False
 
     def _documented(self) -> Iterator[tuple[int, int, bytes, Sample]]:

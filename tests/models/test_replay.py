@@ -436,3 +436,11 @@ def test_a_program_that_holds_its_prompt_stays_whole(tmp_path: Path, name: str) 
     assert model.scan(problems("p")) == 1
     asked = [Request("b", problems("p")[0], Continue("def f():\n"), Sampling(), (0,))]
     assert [a.completion and a.completion.text for a in model.generate(asked)] == ["def f():\n    return 1"]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_rows_that_begin_with_a_list_are_no_document(tmp_path: Path, name: str) -> None:
+    data = jsonl(*({"stop": ["x"], "task_id": problem, "generation": "y"} for problem in ("p", "q")))
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    n, found = replayed(tmp_path / name, ("p", "q"))
+    assert (n, [sample.completion.text for sample in found]) == (1, ["y", "y"])
