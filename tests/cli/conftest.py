@@ -96,8 +96,8 @@ def qceval(env: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.Comp
 def document(qceval: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..., Any]:
     """The one JSON document that a command prints with --json; it must exit with ``status``."""
 
-    def run(*args: object, status: int = 0) -> Any:
-        ran = qceval(*args, "--json")
+    def run(*args: object, status: int = 0, **settings: Any) -> Any:
+        ran = qceval(*args, "--json", **settings)
         assert ran.returncode == status, ran.stderr
         return json.loads(ran.stdout)
 
