@@ -10,12 +10,11 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from .datasets.rows import Row, Rows, content_hash, load, locate
+from .datasets.rows import Row, Rows, load, locate
 from .errors import DatasetError, PluginError, QcevalError, UsageError
 from .scoring.base import Scorer
 from .types import Completion, Outcome, Problem, Prompt, Sampling
@@ -87,7 +86,9 @@ class Benchmark:
 
     A benchmark of several ``parts`` (languages, say) is one object for each: ``part`` says which, ``name`` is then
     ``NAME:PART``, and asking, scoring, profiles and golden may be properties that look at it. The score of all is the
-    mean of the parts, but of those in ``apart``, which stand beside it with the reason given.
+    mean of the parts, but of those in ``apart``, which stand beside it with the reason given. With ``other_parts``, a
+    pattern, there are more parts than can be listed (windows of time, say): then ``NAME`` alone is a benchmark too, of
+    everything, and the listed parts are the published ones.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Benchmark:
     decontaminate: Sequence[str]
     golden: Sequence[Golden]
     parts: ClassVar[Sequence[str]] = ()
+    other_parts: ClassVar[str] = ""
     apart: ClassVar[Mapping[str, str]] = {}
     trusted: ClassVar[bool] = False  # reference solutions of these rows may run without a sandbox
     file: ClassVar[Path]  # set by registration
@@ -120,6 +122,7 @@ class Profile:
     benchmark: Benchmark
     name: str
     shots: list[Problem] = field(default_factory=list, compare=False)
+    hashes: list[str] = field(default_factory=list, compare=False)  # of the rows, as they were found
 
     @property
     def asking(self) -> Asking:
@@ -131,8 +134,10 @@ class Profile:
 
     def problems(self, offline: bool = False) -> list[Problem]:
         """All problems, in the order of the rows. Raises DatasetError."""
-        rows = load(self.asking.rows, self.benchmark.file.parent, offline)
         select, shots = self.asking.select, self.asking.shots
+        wanted = None if select is None else lambda row: select(row) or bool(shots and shots(row))
+        rows = load(self.asking.rows, self.benchmark.file.parent, offline, wanted)
+        self.hashes[:] = [rows.sha256]
         try:
             found = [self.benchmark.problem(row) for row in rows if select is None or select(row)]
             self.shots[:] = [self.benchmark.problem(row) for row in rows if shots and shots(row)]
@@ -151,18 +156,32 @@ class Profile:
         return self.asking.prompt(problem, self.shots) if self.asking.shots else self.asking.prompt(problem)
 
     def other_versions(self) -> set[str]:
-        """Ids that other versions of the dataset have, as far as their rows are on this machine."""
+        """Ids that other versions of the dataset have, and rows of this one that are not asked for.
+
+        As far as their rows are on this machine.
+        """
         found: set[str] = set()
-        for name, (asking, _) in self.benchmark.profiles.items():
-            rows = self.benchmark.asking[asking].rows
-            if rows != self.asking.rows and (rows.inline or locate(rows, self.benchmark.file.parent)):
-                found |= {problem.id for problem in Profile(self.benchmark, name).problems(offline=True)}
+
+        def note(row: Row) -> bool:
+            found.add(self.benchmark.problem(row).id)
+            return False  # nothing is kept: rows can be gigabytes
+
+        folder = self.benchmark.file.parent
+        everything = [self.benchmark.asking[asking].rows for asking, _ in self.benchmark.profiles.values()]
+        for rows in dict.fromkeys(replace(each, join=None, sha256="", unseen=True, count=0) for each in everything):
+            if rows.inline or locate(rows, folder):
+                load(rows, folder, offline=True, select=note)
         return found
 
-    @cached_property
+    @property
     def dataset_hash(self) -> str:
+        """The pin, or else the hash of what was found. Raises DatasetError."""
         rows = self.asking.rows
-        return content_hash(rows.inline) if rows.inline else rows.sha256
+        if not rows.inline and not rows.unseen:
+            return rows.sha256
+        if not self.hashes:
+            self.problems(offline=True)
+        return self.hashes[0]
 
 
 def profile(benchmark: Benchmark, name: str | None) -> Profile:
@@ -220,7 +239,7 @@ def validate(benchmark: Benchmark, file: Path) -> None:
                 refuse(f"asking[{key!r}].rows.{part}", f"is a {type(value).__name__}", f"make it a {kind_name}")
         if bool(rows.file) == bool(rows.inline):
             refuse(f"asking[{key!r}].rows", "has no rows or two kinds", "give either file= or inline=")
-        if rows.file and not rows.sha256:
+        if rows.file and bool(rows.sha256) == rows.unseen:
             refuse(
                 f"asking[{key!r}].rows", "has no sha256", "write sha256='?', and `qceval data verify` says what it is"
             )

@@ -41,6 +41,10 @@ class DatasetError(InputError):
     pass
 
 
+class UnpinnedError(DatasetError):
+    """Rows whose pin is still to be written; the message has it."""
+
+
 class RunError(QcevalError):
     exit_code = 2
 

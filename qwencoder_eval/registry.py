@@ -11,6 +11,7 @@ import difflib
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -35,8 +36,15 @@ class Entry:
     version: str
     languages: tuple[str, ...]
     parts: tuple[str, ...]
+    other_parts: str
     profiles: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]
+
+    def has(self, part: str) -> bool:
+        """Whether ``part`` names one of several parts, or, empty, the benchmark that has none or stands for itself."""
+        if not part:
+            return not self.parts or bool(self.other_parts)
+        return part in self.parts or bool(self.other_parts and re.fullmatch(self.other_parts, part))
 
 
 @dataclass
@@ -60,8 +68,9 @@ class Registry:
                     raise error
             raise UsageError(f"--bench {name}: unknown; {hint}")
         entry = self.entries[whole]
-        if bool(entry.parts) != bool(part) or (part and part not in entry.parts):
+        if not entry.has(part):
             known = f"{whole}:{'|'.join(entry.parts)}" if entry.parts else whole
+            known += f", or {whole} alone, or what matches {entry.other_parts}" if entry.other_parts else ""
             raise UsageError(f"--bench {name}: {'unknown part' if part else 'several parts'}; it is {known}")
         return load(entry, part)
 
@@ -76,7 +85,8 @@ class Registry:
                 continue
             of = whole if part else ""
             entry = self.entries.get(whole)
-            found += [f"{whole}:{each}" for each in entry.parts] if entry and entry.parts and not part else [name]
+            all_of = entry and not part and not entry.has("")
+            found += [f"{whole}:{each}" for each in entry.parts] if entry and all_of else [name]
         return list(dict.fromkeys(found))
 
 
@@ -166,6 +176,7 @@ def read(file: Path) -> list[Entry]:
                     version=_literal(fields["version"]),
                     languages=tuple(languages or parts or ("python",)),
                     parts=tuple(parts),
+                    other_parts=_literal(fields.get("other_parts")) or "",
                     profiles=tuple(str(_literal(key)) for key in keys),
                     rows=tuple(
                         {k.arg: value for k in call.keywords if k.arg and (value := _readable(k)) is not None}

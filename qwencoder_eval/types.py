@@ -183,9 +183,10 @@ class Program:
     """What a sandbox runs: files in a clean directory, a language's way to run them, and limits.
 
     With ``calls``, the language's main file is loaded as a module and one function of it is called. With ``reports``
-    the program may write to its descriptor 3 what becomes ``Result.answers``. With ``check`` only its syntax is
-    checked, in the way of its language. ``compile_args`` are the compiler's, beside the language's own;
-    ``environment`` goes before the language's.
+    the program may write to its descriptor 3 what becomes ``Result.answers``. With ``script`` a Python program runs in
+    a fork of the agent, which has the interpreter and common modules loaded. With ``check`` only its syntax is checked,
+    in the way of its language. ``compile_args`` are the compiler's, beside the language's own; ``environment`` goes
+    before the language's.
     """
 
     language: str
@@ -195,6 +196,7 @@ class Program:
     limits: Limits = field(default_factory=Limits)
     calls: Calls | None = None
     reports: bool = False
+    script: bool = False
     check: bool = False
     compile_args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -38,6 +38,7 @@ import traceback
 from typing import Any, NoReturn
 
 import calls
+import script
 from service import LOST, Service
 from watch import Clock, HostGoneError, Stream, Watch
 
@@ -250,14 +251,17 @@ class Agent:
             if pipes:
                 os.close(READY)
                 os._exit(Service.compile(READY + 1, READY + 2, request["argv"]))
-            if ask:
+            if ask or request["script"]:
                 os.environ.clear()
                 os.environ.update(environment)
                 time.tzset()
                 sys.path[0:1] = [self.work]
                 os.close(READY)
                 source = request["files"][request["main"]]
+            if ask:
                 calls.answer(ANSWERS, source, ask["function"], ask["inputs"], ask["whole_bytes"], ask["timed"])
+            elif request["script"]:
+                status = script.run(source, request["main"])
             else:
                 argv = request["argv"]
                 # Python ignores the first two, a harness in the background the others; a program must ignore none.

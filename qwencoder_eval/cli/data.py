@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from ..benchmark import Benchmark
-from ..datasets.rows import PIN, Rows, content_hash, load, locate, read, verify
-from ..errors import DatasetError, QcevalError
+from ..datasets.rows import Rows, content_hash, load, locate
+from ..errors import DatasetError, QcevalError, UnpinnedError
 from ..registry import discover
 from . import options
 from .options import print_json
@@ -93,7 +93,7 @@ def each(bench: str | None, plugins: Sequence[Path], as_json: bool, act: Any) ->
 
 
 def pulled(benchmark: Benchmark, rows: Rows, offline: bool) -> str:
-    return f"here, {len(load(rows, benchmark.file.parent, offline))} rows match"
+    return f"here, {load(rows, benchmark.file.parent, offline).total} rows match"
 
 
 def verified(benchmark: Benchmark, rows: Rows) -> str:
@@ -104,8 +104,8 @@ def verified(benchmark: Benchmark, rows: Rows) -> str:
         raise DatasetError(
             f"{rows.file}: missing; put it beside {benchmark.file}, set QCEVAL_DATA, or qceval data pull"
         )
-    found = read(path)
-    if not PIN.fullmatch(rows.sha256):
-        return f'{path}: not pinned; if these are the rows, set sha256="{content_hash(found)}", count={len(found)}'
-    verify(found, rows, str(path))
-    return f"{path}: {len(found)} rows, sha256 {rows.sha256}"
+    try:
+        found = load(rows, benchmark.file.parent, offline=True, select=lambda row: False)
+    except UnpinnedError as error:
+        return str(error)
+    return f"{path}: {found.total} rows, sha256 {found.sha256}" + (", no pin to hold it against" * rows.unseen)

@@ -83,7 +83,7 @@ def means(benches: Sequence[Benchmark], reports: Sequence[dict[str, Any]]) -> li
     """One more report for each benchmark of several parts: their mean."""
     by_name: dict[str, tuple[Benchmark, list[dict[str, Any]]]] = {}
     for bench, report in zip(benches, reports, strict=True):
-        if bench.part:
+        if bench.part and not bench.other_parts:  # windows overlap
             by_name.setdefault(type(bench).name, (bench, []))[1].append(report)
     found = (mean_of_parts(own, bench.apart) for bench, own in by_name.values())
     return [mean for mean in found if mean]

@@ -21,7 +21,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         count = spec.count or len(literal.get("inline", ()))
         rows = rows + count if entry.parts else rows or count
         here = here and (not spec.file or locate(spec, entry.file.parent) is not None)
-        known = known and bool(spec.file or not spec.count)  # a file whose name is computed cannot be looked for
+        known = known and bool(spec.file or "inline" in literal)  # a file whose name is computed cannot be looked for
     return {
         "name": entry.name,
         "version": entry.version,

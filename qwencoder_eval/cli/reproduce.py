@@ -100,7 +100,7 @@ def benchmarks(
         entry = registry.entries.get(whole)
         if entry is None:
             missing[bench] = NOT_YET
-        elif part not in (entry.parts or ("",)):
+        elif not entry.has(part):
             missing[bench] = f"{NOT_YET}: {whole} has no {part or 'whole'}"
         elif only is not None and bench not in only:
             missing[bench] = "left out by --bench"

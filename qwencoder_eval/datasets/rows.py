@@ -15,13 +15,13 @@ import re
 import sys
 import tomllib
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..config import cache_folder, data_folder
-from ..errors import DatasetError, InfrastructureError
+from ..errors import DatasetError, InfrastructureError, UnpinnedError
 
 Row = dict[str, Any]
 PIN = re.compile(r"[0-9a-f]{64}")
@@ -33,7 +33,12 @@ class Rows:
 
     file      path below $QCEVAL_DATA and below the cache, or beside the benchmark's file: .jsonl, .json, .toml,
               each also with .gz
+    more      further files, whose rows come behind those of ``file``
+    join      (file, field): another file with one row for each value of that field, whose fields are added to the rows;
+              rows that it has nothing for are left out
     sha256    the pin: a hash of the rows, not of the file. Write "?", and ``qceval data verify`` says what it is
+    unseen    in place of a pin, where the rows were out of reach when the benchmark was written: what is found is
+              hashed and recorded, and nothing says that it is what others have
     count     how many rows
     release   (dataset, version): fetch with the ``evalplus`` package's loader where no file is found
     hub       dataset on the hub to fetch with ``datasets`` where no file is found, with ``split`` and ``revision``
@@ -42,7 +47,10 @@ class Rows:
 
     version: str = "1"
     file: str = ""
+    more: tuple[str, ...] = ()
+    join: tuple[str, str] | None = None
     sha256: str = ""
+    unseen: bool = False
     count: int = 0
     release: tuple[str, str] | None = None
     hub: str | None = None
@@ -52,60 +60,107 @@ class Rows:
 
     @property
     def cached(self) -> Path:
-        return cache_folder() / "datasets" / f"{self.sha256}.jsonl"
+        asked = repr((self.hub, self.split, self.revision, self.file))
+        return cache_folder() / "datasets" / f"{self.sha256 or hashlib.sha256(asked.encode()).hexdigest()}.jsonl"
+
+
+class Found(list[Row]):
+    """Rows that were asked for; ``sha256`` is the hash of all there are, ``total`` their number."""
+
+    sha256 = ""
+    total = 0
 
 
 def content_hash(rows: Iterable[Mapping[str, Any]]) -> str:
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(json.dumps(row, sort_keys=True, separators=(",", ":")).encode())
-        digest.update(b"\n")
+        digest.update(_canonical(row))
     return digest.hexdigest()
 
 
+def _canonical(row: Mapping[str, Any]) -> bytes:
+    return json.dumps(row, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
 def locate(rows: Rows, beside: Path) -> Path | None:
-    """The file that holds the rows on this machine, or None. ``beside`` is the benchmark's folder."""
+    """The (first) file that holds the rows on this machine, or None. ``beside`` is the benchmark's folder."""
+    places = _places(rows, beside)
+    return places[0] if places else None
+
+
+def _places(rows: Rows, beside: Path) -> list[Path]:
+    """All files of the rows, none where one of them is missing."""
     if not rows.file:
-        return None
-    folders = [beside, data_folder()]
-    for path in [*(folder / rows.file for folder in folders if folder), rows.cached]:
-        if path.is_file():
-            return path
-    return None
+        return []
+    names = [rows.file, *rows.more, *(rows.join or ())[:1]]
+    for folder in (beside, data_folder()):
+        if folder and all((folder / name).is_file() for name in names):
+            return [folder / name for name in names]
+    return [rows.cached] if rows.cached.is_file() else []
 
 
-def load(rows: Rows, beside: Path, offline: bool = False) -> list[Row]:
-    """The rows, checked against their pin. Raises DatasetError, saying where it looked and what to do."""
+def load(rows: Rows, beside: Path, offline: bool = False, select: Callable[[Row], bool] | None = None) -> Found:
+    """The rows that ``select`` keeps, all of them checked against the pin; memory is that of the rows that are kept.
+
+    Raises DatasetError, saying where it looked and what to do.
+    """
     if rows.inline:
-        return [dict(row) for row in rows.inline]
-    path = locate(rows, beside)
-    if path is None:
-        if offline or os.environ.get("HF_HUB_OFFLINE") == "1":
-            hint = f"put it beside the benchmark in {beside}, or set QCEVAL_DATA"
-            raise DatasetError(f"{rows.file}: not found, and --offline forbids fetching it; {hint}")
-        found = fetch(rows, beside)
-        verify(found, rows, "what was fetched")
-        store(found, rows)
-        return found
-    found = read(path)
-    verify(found, rows, str(path))
+        return _checked((dict(row) for row in rows.inline), rows, "", select)
+    places = _places(rows, beside)
+    if places:
+        return _checked(_all(rows, places), rows, str(places[0]), select)
+    if offline or os.environ.get("HF_HUB_OFFLINE") == "1":
+        hint = f"put it beside the benchmark in {beside}, or set QCEVAL_DATA"
+        raise DatasetError(f"{rows.file}: not found, and --offline forbids fetching it; {hint}")
+    fetched = fetch(rows, beside)
+    found = _checked(iter(fetched), rows, "what was fetched", select)
+    store(fetched, rows)
     return found
 
 
-def verify(found: list[Row], rows: Rows, where: str) -> None:
+def _all(rows: Rows, places: list[Path]) -> Iterator[Row]:
+    """The rows of all files, joined."""
+    if places == [rows.cached] or not rows.join:
+        for path in places:
+            yield from stream(path)
+        return
+    *places, other = places
+    field = rows.join[1]
+    added = {row.get(field): row for row in stream(other)}
+    for path in places:
+        for row in stream(path):
+            if (more := added.get(row.get(field))) is not None:
+                yield {**row, **more}
+
+
+def _checked(stream_of: Iterator[Row], rows: Rows, where: str, select: Callable[[Row], bool] | None) -> Found:
+    found, digest = Found(), hashlib.sha256()
+    for row in stream_of:
+        try:
+            digest.update(_canonical(row))
+        except TypeError as error:  # a date of TOML or of the hub
+            raise DatasetError(f"{where}: rows are not JSON ({error}); get the file again") from None
+        found.total += 1
+        if select is None or select(row):
+            found.append(row)
+    found.sha256 = digest.hexdigest()
+    if not rows.inline:
+        verify(found, rows, where)
+    return found
+
+
+def verify(found: Found, rows: Rows, where: str) -> None:
     """Raises DatasetError where the rows are not the pinned ones."""
-    if rows.count and len(found) != rows.count:
-        raise DatasetError(f"{where}: {len(found)} rows, not {rows.count}; get the file again or correct count")
-    try:
-        digest = content_hash(found)
-    except TypeError as error:  # a date of TOML or of the hub
-        raise DatasetError(f"{where}: rows are not JSON ({error}); get the file again") from None
-    if digest != rows.sha256:
-        if not PIN.fullmatch(rows.sha256):
-            raise DatasetError(f'{where}: not pinned; if these are the rows, set sha256="{digest}", count={len(found)}')
-        raise DatasetError(
-            f"{where}: rows hash to {digest}, the pin says {rows.sha256}; get the file again or correct sha256"
-        )
+    if rows.count and found.total != rows.count:
+        raise DatasetError(f"{where}: {found.total} rows, not {rows.count}; get the file again or correct count")
+    if found.sha256 == rows.sha256 or rows.unseen:
+        return
+    if not PIN.fullmatch(rows.sha256):
+        hint = f'if these are the rows, set sha256="{found.sha256}", count={found.total}'
+        raise UnpinnedError(f"{where}: not pinned; {hint}")
+    raise DatasetError(
+        f"{where}: rows hash to {found.sha256}, the pin says {rows.sha256}; get the file again or correct sha256"
+    )
 
 
 def store(found: list[Row], rows: Rows) -> None:
@@ -123,28 +178,37 @@ def store(found: list[Row], rows: Rows) -> None:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a local file. Raises DatasetError with the file and, where there are lines, the line."""
+    return list(stream(path))
+
+
+def stream(path: Path) -> Iterator[Row]:
+    """The rows of a local file, one after the other where it has a line for each.
+
+    Raises DatasetError with the file and, where there are lines, the line.
+    """
     name = path.name.removesuffix(".gz")
     try:
-        data = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
-        text = data.decode()
-        if name.endswith(".toml"):
-            (rows,) = tomllib.loads(text).values()
-            return _tables(rows, path)
-        if name.endswith(".json"):
-            return _tables(json.loads(text), path)
+        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
+            if name.endswith(".toml"):
+                (rows,) = tomllib.loads(file.read().decode()).values()
+                yield from _tables(rows, path)
+            elif name.endswith(".json"):
+                yield from _tables(json.loads(file.read().decode()), path)
+            else:
+                for number, line in enumerate(file, 1):
+                    if line.strip():
+                        yield from _tables([_row(line.decode(), path, number)], path)
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); get the file again") from None
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: cannot be parsed ({error}); get the file again") from None
-    found = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                found.append(json.loads(line))
-            except (ValueError, RecursionError):
-                raise DatasetError(f"{path}:{number}: not JSON; get the file again") from None
-    return _tables(found, path)
+
+
+def _row(line: str, path: Path, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        raise DatasetError(f"{path}:{number}: not JSON; get the file again") from None
 
 
 def _tables(rows: Any, path: Path) -> list[Row]:

@@ -4,6 +4,7 @@ EvalPlus   {"task_id": ..., "completion": ...}  the text continues the problem's
            {"task_id": ..., "solution": ...}    the text is the whole program
 MultiPL-E  {"task_id": ..., "generation": ...}  the whole program, or a chat model's answer
 CRUXEval   {"sample_0": [...], ...}             one document: of each task its answers, or prompts and answers
+LiveCodeBench  [{"question_id": ..., "output_list": [...], ...}, ...]   one document: of each task its answers
 ours       {"problem": ..., "sample": ..., "text": ..., "form": ...}, as in a run's completions.jsonl
 
 A file is read twice: once to see that it holds what it should, once to replay it. Neither keeps it in memory.
@@ -29,7 +30,7 @@ from ..types import Completion, Continue, Problem, Prompt, Sample
 from .base import Answer, Request
 
 MAX_LINE = 1 << 28  # bytes
-DOCUMENT = re.compile(rb'\s*\{\s*"[^"\\]{1,200}"\s*:\s*\[')
+DOCUMENT = re.compile(rb'\s*(\{\s*"[^"\\]{1,200}"\s*:\s*\[|\[\s*\{)')
 FORMS: dict[str, Literal["continuation", "whole"]] = {
     "solution": "whole",
     "completion": "continuation",
@@ -158,7 +159,9 @@ class ReplayModel:
             except (ValueError, RecursionError):
                 return bool(DOCUMENT.match(first + file.read(1000)))
             whole = isinstance(row, dict) and not {"task_id", "problem"} & row.keys()
-            return whole and isinstance(next(iter(row.values()), None), list) and not file.read(1000).strip()
+            whole = whole and isinstance(next(iter(row.values()), None), list)
+            listed = isinstance(row, list) and bool(row) and isinstance(row[0], dict)
+            return (whole or listed) and not file.read(1000).strip()
         return False
 
     def _documented(self) -> Iterator[tuple[int, int, bytes, Sample]]:
@@ -171,12 +174,22 @@ class ReplayModel:
                 raise InputError(f"{self.path}: cannot be read ({error}); make the file again") from None
         if len(raw) > MAX_LINE:
             self._refuse(1, f"longer than {MAX_LINE >> 20} MiB; give a line a sample")
-        for problem, texts in found.items():
+        for problem, texts in self._answers(found):
             if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
                 self._refuse(1, f"{problem!r} has no list of answers; give one, of text")
             for number, text in enumerate(texts):
                 completion = Completion(text, "whole", finish_reason="recorded")
                 yield 1, 0, f"{problem}\0{text}".encode(errors="surrogatepass"), Sample(problem, number, completion)
+
+    def _answers(self, found: Any) -> Iterator[tuple[str, Any]]:
+        """Of each task its answers."""
+        if isinstance(found, dict):
+            yield from found.items()
+            return
+        for number, row in enumerate(found, 1):
+            if not isinstance(row, dict) or not isinstance(row.get("question_id"), str) or "output_list" not in row:
+                self._refuse(1, f"item {number} has no question_id or no output_list; a task has both")
+            yield row["question_id"], row["output_list"]
 
     def _open(self) -> BinaryIO:
         try:

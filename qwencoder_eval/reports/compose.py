@@ -70,7 +70,8 @@ def left_out_of_means(runs: Sequence[Finished], registry: Registry) -> tuple[dic
         if whole in apart:
             continue
         try:
-            apart[whole] = registry.load(name).apart
+            if not registry.load(name).other_parts:  # windows overlap
+                apart[whole] = registry.load(name).apart
         except QcevalError as error:
             said[whole] = f"{whole}: no mean of its parts, as {error}"
     return apart, [line for whole, line in said.items() if whole not in apart]

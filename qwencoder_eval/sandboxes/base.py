@@ -130,6 +130,7 @@ class Sandbox(ABC):
             "main": self.language.file,
             "argv": list(argv),
             "stdin": "" if compiling else program.stdin,
+            "script": program.script,
             "calls": calls
             and {
                 "function": calls.function,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +28,9 @@ ANSWER_BYTES = 1 << 22  # of all answers together; the values of such tests are 
 class AssertScorer:
     """All asserts of a problem must hold, in one process, in order.
 
-    ``Problem.tests`` holds ``asserts``, a list of lines, and ``setup``, code that runs before them and after the
-    candidate's. ``cpu_s``: for everything together, as of the Hugging Face metric ``code_eval`` (3 seconds there).
+    ``Problem.tests`` holds ``asserts``, a list of lines, ``setup``, code that runs before them and after the
+    candidate's, and, where there is any, ``before``, code that runs before the candidate's. ``cpu_s``: for everything
+    together, as of the Hugging Face metric ``code_eval`` (3 seconds there).
     """
 
     check: str
@@ -63,7 +64,8 @@ class AssertScorer:
 
     def score(self, problem: Problem, code: str, known: list[tuple[str, Any]], runner: Runner) -> Judgement:
         calls = ", ".join(f"lambda: {call}" for call, _ in known)
-        asked = f"{code}\n{problem.tests['setup']}\ndef {ASKED}(number): return ({calls},)[number]()\n"
+        before = problem.tests.get("before", "")
+        asked = f"{before}{code}\n{problem.tests['setup']}\ndef {ASKED}(number): return ({calls},)[number]()\n"
         inputs = json.dumps([[number] for number in range(len(known))])
         program = Program(
             "python", {"main.py": asked}, limits=Limits(self.cpu_s, answer_bytes=ANSWER_BYTES),
@@ -78,8 +80,14 @@ class AssertScorer:
         return Judgement({self.check: outcome}, evidence={**evidence, "check": self.check} if evidence else {})
 
 
-def judged(result: Result, known: Sequence[tuple[str, Any]]) -> tuple[Outcome, dict[str, str]]:
-    """The outcome of a program that was asked for values one after the other: what each was, and what it must be."""
+def judged(
+    result: Result, known: Sequence[tuple[str, Any]], same: Callable[[Any, Any], bool] | None = None
+) -> tuple[Outcome, dict[str, str]]:
+    """The outcome of a program that was asked for values one after the other: what each was, and what it must be.
+
+    ``same`` compares them, by Python's own equality where it is not given.
+    """
+    same = same or equal
     lines = answer_lines(result.answers)
     try:
         if (first := next(lines, None)) is None:
@@ -95,7 +103,7 @@ def judged(result: Result, known: Sequence[tuple[str, Any]]) -> tuple[Outcome, d
             if isinstance(failure := answer.value, Failure):
                 outcome, evidence = failed(failure)
                 return outcome, {**evidence, **asked}
-            if answer.loaded or answer.size or not equal(answer.value, expected):
+            if answer.loaded or answer.size or not same(answer.value, expected):
                 return Outcome.WRONG, {"expected": short(repr(expected)), "got": short(shown(line)), **asked}
     except ForgedError as error:
         return Outcome.WRONG, {"error": f"the program interfered with its answers: {error}"}

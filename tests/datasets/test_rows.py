@@ -211,10 +211,10 @@ def test_a_file_that_cannot_be_read_is_refused(
 def test_a_file_without_permission_is_refused(data: Path, beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (data / "x.jsonl").write_bytes(lines(SOME))
 
-    def denied(path: Path) -> bytes:
+    def denied(path: Path, *mode: str) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(DatasetError, match=r"x\.jsonl: cannot be read \(.*Permission denied"):
         load(Rows(file="x.jsonl", sha256=PIN), beside)
 
