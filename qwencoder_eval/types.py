@@ -179,14 +179,25 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
+class Suite:
+    """Unit tests that run in one process with a Python program, behind it.
+
+    ``tests`` is source with a class ``TestCases``; ``word`` is what comes out behind the answers if all of them passed.
+    """
+
+    tests: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """What a sandbox runs: files in a clean directory, a language's way to run them, and limits.
 
     With ``calls``, the language's main file is loaded as a module and one function of it is called. With ``reports``
     the program may write to its descriptor 3 what becomes ``Result.answers``. With ``script`` a Python program runs in
-    a fork of the agent, which has the interpreter and common modules loaded. With ``check`` only its syntax is checked,
-    in the way of its language. ``compile_args`` are the compiler's, beside the language's own; ``environment`` goes
-    before the language's.
+    a fork of the agent, which has the interpreter and common modules loaded; with ``suite`` there too, with its unit
+    tests. With ``check`` only its syntax is checked, in the way of its language. ``compile_args`` are the compiler's,
+    beside the language's own; ``environment`` goes before the language's.
     """
 
     language: str
@@ -197,6 +208,7 @@ class Program:
     calls: Calls | None = None
     reports: bool = False
     script: bool = False
+    suite: Suite | None = None
     check: bool = False
     compile_args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ directory, kills and wipes whatever it left, and answers what it saw. It never s
 Standard library only. The same file serves every backend:
 
     agent.py --user setuid|nested|none --accounting cgroup|proc --memory BYTES [--memory-by-cgroup] [--work DIR]
-             [--service JSON]
+             [--service JSON] [--preload MODULE,MODULE]
 
 - ``setuid``: the agent is root (of its container or namespace) and the program an unprivileged user.
 - ``nested``: the agent is an ordinary user's root in a user namespace; the program gets a namespace below it.
@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import gc
+import importlib
 import json
 import os
 import resource
@@ -35,10 +36,12 @@ import struct
 import sys
 import time
 import traceback
+import warnings
 from typing import Any, NoReturn
 
 import calls
 import script
+import suite
 from service import LOST, Service
 from watch import Clock, HostGoneError, Stream, Watch
 
@@ -251,7 +254,7 @@ class Agent:
             if pipes:
                 os.close(READY)
                 os._exit(Service.compile(READY + 1, READY + 2, request["argv"]))
-            if ask or request["script"]:
+            if ask or request["script"] or request["suite"]:
                 os.environ.clear()
                 os.environ.update(environment)
                 time.tzset()
@@ -262,6 +265,8 @@ class Agent:
                 calls.answer(ANSWERS, source, ask["function"], ask["inputs"], ask["whole_bytes"], ask["timed"])
             elif request["script"]:
                 status = script.run(source, request["main"])
+            elif request["suite"]:
+                suite.run(ANSWERS, source, request["suite"]["tests"], request["suite"]["word"])
             else:
                 argv = request["argv"]
                 # Python ignores the first two, a harness in the background the others; a program must ignore none.
@@ -418,6 +423,18 @@ class Agent:
         return True
 
 
+def preload(modules: list[str]) -> None:
+    """Import what a language's programs mostly import; what is not there fails where a program imports it."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # threads would not survive a fork
+    warnings.simplefilter("ignore")
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            pass
+    warnings.resetwarnings()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--user", choices=["setuid", "nested", "none"], required=True)
@@ -426,9 +443,14 @@ def main() -> None:
     parser.add_argument("--memory-by-cgroup", action="store_true")
     parser.add_argument("--work", default=WORK)
     parser.add_argument("--service", type=json.loads)
-    agent = Agent(parser.parse_args())
+    parser.add_argument("--preload", default="", metavar="MODULE,MODULE")
+    options = parser.parse_args()
+    agent = Agent(options)
     for module in PRELOAD.split():
         __import__(module)
+    if options.preload:
+        preload(options.preload.split(","))
+        agent.wipe()
     gc.collect()
     gc.freeze()  # a fork then copies fewer pages
     agent.serve()

@@ -83,14 +83,14 @@ def sanitize(text: str, entry_point: str | None = None) -> str:
     """
     if len(text) > MAX_TEXT:
         return ""
-    code = _longest_parsing_span(_ANSI.sub("", text))
+    code = longest_parsing_span(_ANSI.sub("", text))
     if code is None:
         return ""
     try:
         source = code.encode()
     except UnicodeEncodeError:
         return ""
-    return _needed(source, entry_point).strip() or code
+    return needed(source, entry_point).strip() or code
 
 
 class _Status(Enum):
@@ -103,7 +103,7 @@ class _OverBudgetError(Exception):
     pass
 
 
-def _longest_parsing_span(text: str) -> str | None:
+def longest_parsing_span(text: str) -> str | None:
     """The span of EvalPlus's ``code_extract``; None beyond ``MAX_LINES`` or ``MAX_PARSED``."""
     if text.count("\n") >= MAX_LINES:
         return None
@@ -247,12 +247,13 @@ class _Search:
         return None
 
 
-def _needed(source: bytes, entry_point: str | None) -> str:
+def needed(source: bytes, entry_point: str | None, returning: bool = True) -> str:
     """The imports and definitions that EvalPlus's ``extract_target_code_or_empty`` keeps, one after another.
 
     Imports at the top level stay. Of definitions at the top level the first of each name stays: a class, a
     function with a return statement, an assignment. With an entry point only those that it reaches through
     the identifiers they contain. An assignment to something other than one name goes by the name None.
+    ``returning``: only functions that return something count.
     """
     import tree_sitter_python
     from tree_sitter import Language, Parser
@@ -267,7 +268,7 @@ def _needed(source: bytes, entry_point: str | None) -> str:
             case "class_definition":
                 definitions.setdefault(_name(node), node)
             case "function_definition":
-                if _name(node) not in definitions and _has_return(node):
+                if _name(node) not in definitions and (not returning or _has_return(node)):
                     definitions[_name(node)] = node
             case "expression_statement":
                 expression = node.child(0)

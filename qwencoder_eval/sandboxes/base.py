@@ -22,6 +22,7 @@ Decided = Callable[[bytes | bytearray], bool]  # of the answers so far: whether 
 STOP = b'{"stop": true}'
 LOST = 75  # status of a compile step whose warm compiler gave up (sandbox/service.py)
 REPORT_BYTES = 4096  # of what a program that reports may write
+PRELOADING = 4  # times as long where the agent imports libraries first
 START_S = 30.0  # a sandbox that has not said hello by then is broken
 ANSWER_MARGIN_S = 20.0  # what the agent may need beyond a program's wall-clock limit: killing, wiping, sending
 
@@ -67,10 +68,16 @@ class Sandbox(ABC):
     def interrupt(self) -> None:
         """From another thread: have ``run`` raise SandboxError now. Closes nothing that ``run`` still reads."""
 
+    @property
+    def preloading(self) -> list[str]:
+        """The agent's option for what it is to import before the first program."""
+        return ["--preload", ",".join(self.language.preload)] if self.language.preload else []
+
     def start(self) -> None:
         try:
             self.channel = self.open()
-            self.hello = json.loads(self._frame(time.monotonic() + START_S))
+            start_s = START_S * (PRELOADING if self.language.preload else 1)
+            self.hello = json.loads(self._frame(time.monotonic() + start_s))
         except BaseException:
             self.stop()
             raise
@@ -131,6 +138,7 @@ class Sandbox(ABC):
             "argv": list(argv),
             "stdin": "" if compiling else program.stdin,
             "script": program.script,
+            "suite": program.suite and {"tests": program.suite.tests, "word": program.suite.word},
             "calls": calls
             and {
                 "function": calls.function,
@@ -162,7 +170,9 @@ class Sandbox(ABC):
     def limits(self, program: Program, compiling: bool) -> dict[str, Any]:
         """What the agent itself gets to know of a program, or of its compiler's step."""
         language, limits, calls = self.language, program.limits, program.calls
-        answers_bytes = limits.answer_bytes if calls else REPORT_BYTES if program.reports and not compiling else 0
+        answers_bytes = REPORT_BYTES if program.reports and not compiling else 0
+        if calls or program.suite:
+            answers_bytes = limits.answer_bytes
         return {
             "cpu_s": limits.compile_cpu_s if compiling else limits.cpu_s,
             "wall_s": limits.compile_wall_s if compiling else limits.wall_s,

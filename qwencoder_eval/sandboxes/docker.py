@@ -117,6 +117,7 @@ class DockerSandbox(Sandbox):
         from requests.exceptions import RequestException
 
         agent = ["--user", "setuid", "--accounting", "cgroup", "--memory-by-cgroup", "--memory", str(self.memory_bytes)]
+        agent += self.preloading
         if self.warm and self.language.service:
             agent += ["--service", json.dumps(self.language.service)]
         try:

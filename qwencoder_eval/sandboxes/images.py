@@ -17,7 +17,7 @@ from typing import Any
 from ..config import bundled
 from ..errors import InfrastructureError
 
-AGENT_FILES = ("agent.py", "calls.py", "script.py", "service.py", "watch.py")
+AGENT_FILES = ("agent.py", "calls.py", "script.py", "service.py", "suite.py", "watch.py")
 BASE = "base"
 AGENT_LAYER = f"""
 COPY {" ".join(AGENT_FILES)} /opt/qceval/

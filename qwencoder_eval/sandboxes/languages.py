@@ -38,6 +38,7 @@ class Language:
     finish: str = ""
     built: bool = True
     packages: tuple[str, ...] = ()
+    preload: tuple[str, ...] = ()
     memory_bytes: int = 0
     disk_bytes: int = 0
     disk_files: int = 0

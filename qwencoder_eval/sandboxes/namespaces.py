@@ -84,7 +84,7 @@ class NamespacesSandbox(Sandbox):
         if self.cgroup:
             binds |= self.cgroup.binds
             accounting = ["--accounting", "cgroup", "--memory-by-cgroup"]
-        user = ["--user", "nested" if self.rootless else "setuid", "--memory", str(self.memory_bytes)]
+        user = ["--user", "nested" if self.rootless else "setuid", "--memory", str(self.memory_bytes), *self.preloading]
         return {
             "join": self.cgroup.join if self.cgroup else [],
             "rootless": self.rootless,

@@ -21,7 +21,7 @@ class NoneSandbox(Sandbox):
     def open(self) -> Channel:
         self.folder = tempfile.mkdtemp(prefix="qceval-")
         agent = [sys.executable, "-s", "-B", str(bundled("sandbox") / "agent.py")]
-        options = ["--user", "none", "--accounting", "proc", "--memory", str(self.memory_bytes)]
+        options = ["--user", "none", "--accounting", "proc", "--memory", str(self.memory_bytes), *self.preloading]
         work = ["--work", str(Path(self.folder) / "work")]
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONHASHSEED": str(self.hash_seed), "LANG": "C.UTF-8"}
         self.process = ProcessChannel(agent + options + work, "none", env)

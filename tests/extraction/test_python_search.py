@@ -23,7 +23,7 @@ def _parses(source: str) -> bool:
     return True
 
 
-def _longest_parsing_span_simple(text: str) -> str:
+def longest_parsing_span_simple(text: str) -> str:
     """The rule as it reads: every span of two lines or more, the most non-blank lines, the first such."""
     lines = text.split("\n")
     best, most = (0, 0), 0
@@ -157,7 +157,7 @@ ALL_LINES = [line for kind in KINDS for line in kind]
 @given(st.lists(st.sampled_from(ALL_LINES), min_size=1, max_size=9))
 def test_search_finds_what_the_plain_search_finds(lines: list[str]) -> None:
     text = "\n".join(lines)
-    assert python._longest_parsing_span(text) == _longest_parsing_span_simple(text)
+    assert python.longest_parsing_span(text) == longest_parsing_span_simple(text)
 
 
 BLOCK_LINES = [*BLANK[:3], *SIMPLE[:3], *HEADERS, *INDENTED[:5], *NESTED, *MORE_HEADERS[4:]]
@@ -167,7 +167,7 @@ BLOCK_LINES = [*BLANK[:3], *SIMPLE[:3], *HEADERS, *INDENTED[:5], *NESTED, *MORE_
 @given(st.lists(st.sampled_from(BLOCK_LINES), min_size=4, max_size=12))
 def test_search_in_soups_of_blocks(lines: list[str]) -> None:
     text = "\n".join(lines)
-    assert python._longest_parsing_span(text) == _longest_parsing_span_simple(text)
+    assert python.longest_parsing_span(text) == longest_parsing_span_simple(text)
 
 
 OPEN_LINES = [*SIMPLE[:2], *HEADERS[:1], *INDENTED[:2], *BRACKETS, *QUOTES, "x = 1 \\", "", "# c"]
@@ -177,13 +177,13 @@ OPEN_LINES = [*SIMPLE[:2], *HEADERS[:1], *INDENTED[:2], *BRACKETS, *QUOTES, "x =
 @given(st.lists(st.sampled_from(OPEN_LINES), min_size=4, max_size=12))
 def test_search_in_soups_of_brackets_and_quotes(lines: list[str]) -> None:
     text = "\n".join(lines)
-    assert python._longest_parsing_span(text) == _longest_parsing_span_simple(text)
+    assert python.longest_parsing_span(text) == longest_parsing_span_simple(text)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(st.text(alphabet="ax1 \t\n\n\r\f\\#:=()[]'\",;@", max_size=30))
 def test_search_in_soups_of_characters(text: str) -> None:
-    assert python._longest_parsing_span(text) == _longest_parsing_span_simple(text)
+    assert python.longest_parsing_span(text) == longest_parsing_span_simple(text)
 
 
 PROGRAM = '''\
@@ -247,14 +247,14 @@ That's it.
     ],
 )
 def test_last_whole_statement_of_a_broken_function(text: str, span: int) -> None:
-    assert _longest_parsing_span_simple(text).count("\n") == span - 1
-    assert python._longest_parsing_span(text) == _longest_parsing_span_simple(text)
+    assert longest_parsing_span_simple(text).count("\n") == span - 1
+    assert python.longest_parsing_span(text) == longest_parsing_span_simple(text)
 
 
 @pytest.mark.parametrize("cut", range(0, len(PROGRAM), 83))
 def test_search_in_a_program_cut_off_anywhere(cut: int) -> None:
     for text in (PROGRAM[:cut], PROGRAM[cut:]):
-        assert python._longest_parsing_span(text) == _longest_parsing_span_simple(text)
+        assert python.longest_parsing_span(text) == longest_parsing_span_simple(text)
 
 
 @pytest.mark.parametrize("missing", range(PROGRAM.count("\n")))
@@ -262,8 +262,8 @@ def test_search_in_a_program_with_a_line_missing(missing: int) -> None:
     lines = PROGRAM.split("\n")
     del lines[missing]
     text = "\n".join(lines)
-    expected = _longest_parsing_span_simple(text) if missing % 8 == 0 else None
-    found = python._longest_parsing_span(text)
+    expected = longest_parsing_span_simple(text) if missing % 8 == 0 else None
+    found = python.longest_parsing_span(text)
     assert found is not None
     assert found in text
     assert expected is None or found == expected
