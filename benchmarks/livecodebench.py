@@ -49,15 +49,15 @@ def rows_of(release):
     return Rows(version=release, file=names[0], more=tuple(names[1:]), unseen=True, count=RELEASES[release])
 
 
-def given(problem, asked, empty):
-    return f"{asked}\n```python\n{problem.fields['starter_code'] or empty}\n```\n\n"
+def given(fields, asked, empty="# YOUR CODE HERE"):
+    return f"{asked}\n```python\n{fields.get('starter_code') or empty}\n```\n\n"
 
 
 def upstream_chat(problem):
     starter, words = problem.fields["starter_code"], WORDS["format"]
     asked = words["starter"] if starter else words["stdin"] + words["stdin-upstream"]
     question = f"### Question:\n{problem.fields['question_content']}\n\n"
-    text = f"{question}{given(problem, f'### Format: {asked}', '# YOUR CODE HERE')}"
+    text = f"{question}{given(problem.fields, f'### Format: {asked}')}"
     text += "### Answer: (use the provided format with backticks)\n\n"
     return Chat((Message("system", WORDS["system"]["upstream"]), Message("user", text)))
 
@@ -65,7 +65,7 @@ def upstream_chat(problem):
 def qwen_chat(which, problem):
     asked = WORDS["format"]["starter" if problem.fields["starter_code"] else "stdin"]
     text = f"\n{WORDS['task'][which]}\n\nQuestion: {problem.fields['question_content']}\n\n"
-    text += given(problem, asked, "# YOUR CODE HERE")
+    text += given(problem.fields, asked)
     return Chat((Message("system", WORDS["system"][which]), Message("user", text)))
 
 
@@ -80,6 +80,21 @@ def base_text(problem):
     example = WORDS["example"][kind]
     shot = shown(example["question"], example.get("sample_code", ""), example["answer"])
     return Continue(shot + shown(problem.fields["question_content"], problem.fields["starter_code"], ""))
+
+
+def rejection(turn):
+    """What a model is told of its failed program."""
+    seen, outcome = turn.evidence, next(iter(turn.checks.values()))
+    shown = f"Input: {seen.get('input', '')}"
+    expected = f"Expected: {seen.get('expected', '')}"
+    kind, _, message = seen.get("error", "").partition(": ")
+    error = f"{kind}({message!r})" if message else seen.get("error", "")
+    said = WORDS["repair"]
+    if outcome == "wrong":
+        return f"{said['wrong']}\n{shown}\nGenerated Output: {seen.get('got', '')}\n{expected}"
+    if outcome == "timeout":
+        return f"{said['timeout']}\nTimeoutException()\n{shown}\n{expected}"
+    return f"{said['error']}\n{shown}\n{expected}\n{error}"
 
 
 class LiveCodeBench(Benchmark):
@@ -148,6 +163,47 @@ class LiveCodeBench(Benchmark):
         fields = {key: row[key] for key in ("question_title", "question_content", "starter_code")}
         groups = {"difficulty": row["difficulty"], "month": row["contest_date"][:7]}
         return Problem(row["question_id"], fields, tests, groups=groups)
+
+
+class LiveCodeBenchRepair(Benchmark):
+    """Two turns: the program, and where a test fails another one, with what the test said."""
+
+    name = "livecodebench-repair"
+    version = "1"
+    parts = ("2407-2409", "2407-2411", "2408-2411")
+    other_parts = r"v[1-6]|(v[1-6]:)?\d{4}-\d\d(-\d\d)?\.\.(\d{4}-\d\d(-\d\d)?)?"
+    languages = ("python",)
+    max_turns = 2
+    reference = "https://github.com/LiveCodeBench/LiveCodeBench/blob/28fef95/lcb_runner/prompts/self_repair.py"
+    profiles = {"livecodebench": ("chat", "decimals"), "samples": ("samples", "decimals")}
+    decontaminate = ("question_content",)
+    problem = LiveCodeBench.problem
+
+    @property
+    def asking(self):
+        whole = LiveCodeBench(self.part).asking
+        return {key: whole[key] for key in ("chat", "samples")}
+
+    @property
+    def scoring(self):
+        return {"decimals": Scoring(between_last_fences, ContestScorer(self.name), ks=(1, 5, 10))}
+
+    @property
+    def golden(self):
+        ask = "```python\n"
+        return (
+            Golden(STDIN, f"{ask}print(int(input()) / 2)\n```", {self.name: "passed"}),
+            Golden(STDIN, f"{ask}print(int(input()) // 2)\n```", {self.name: "wrong"}),
+        )
+
+    def next(self, problem, turns):
+        if all(outcome == "passed" for outcome in turns[-1].checks.values()):
+            return None
+        code = between_last_fences(problem, turns[-1].completion) or ""
+        text = f"### Question:\n{problem.fields['question_content']}\n\n### Answer:\n```python\n{code}\n```\n\n"
+        text += f"{rejection(turns[-1])}\n" + given({}, f"### Format: {WORDS['format']['stdin']}")
+        text += f"### Answer: (use the provided format with backticks)\n\n\n\n{WORDS['repair']['repeat']}"
+        return Chat((Message("system", WORDS["system"]["repair"]), Message("user", text)))
 
 
 STDIN = {

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NoReturn
 from .datasets.rows import Row, Rows, load, locate
 from .errors import DatasetError, PluginError, QcevalError, UsageError
 from .scoring.base import Scorer
-from .types import Completion, Outcome, Problem, Prompt, Sampling
+from .types import Completion, Outcome, Problem, Prompt, Sampling, Turn
 
 Extract = Callable[[Problem, Completion], str | None]
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
@@ -89,6 +89,8 @@ class Benchmark:
     mean of the parts, but of those in ``apart``, which stand beside it with the reason given. With ``other_parts``, a
     pattern, there are more parts than can be listed (windows of time, say): then ``NAME`` alone is a benchmark too, of
     everything, and the listed parts are the published ones.
+
+    A benchmark of more than one turn sets ``max_turns`` and defines ``next``; the verdict of the last turn counts.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Benchmark:
     golden: Sequence[Golden]
     parts: ClassVar[Sequence[str]] = ()
     other_parts: ClassVar[str] = ""
+    max_turns: ClassVar[int] = 1
     apart: ClassVar[Mapping[str, str]] = {}
     trusted: ClassVar[bool] = False  # reference solutions of these rows may run without a sandbox
     file: ClassVar[Path]  # set by registration
@@ -109,6 +112,10 @@ class Benchmark:
         self.part = part
         if part:
             self.name = f"{type(self).name}:{part}"
+
+    def next(self, problem: Problem, turns: Sequence[Turn]) -> Prompt | None:
+        """What is asked after these turns, one at least; None where the conversation is over. See ``max_turns``."""
+        return None
 
     def problem(self, row: Row) -> Problem:
         """A pure function of the row."""

@@ -137,6 +137,15 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One exchange of a conversation: what a model answered, and what became of it."""
+
+    completion: Completion
+    checks: Mapping[str, Outcome]
+    evidence: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What one program may use.
 

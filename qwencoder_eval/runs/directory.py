@@ -25,6 +25,7 @@ from ..errors import InfrastructureError, RunError
 from ..types import Completion, Outcome, Sample, Verdict
 from .journal import Journal
 from .samples import Samples
+from .turns import Turns
 
 FORMAT = 1
 PLAIN_EVIDENCE = 1000  # bytes of a row's evidence that are kept as they are
@@ -68,6 +69,7 @@ class Run:
         self.path = path
         self.completions = Journal(path / "completions.jsonl", ("problem", "sample", "text", "form", "finish_reason"))
         self.verdicts = Journal(path / "verdicts.jsonl", ("problem", "sample", "checks"))
+        self.turns = Turns(path / "turns.jsonl")
         self.done, self.judged = Samples(), Samples()
         self._mutex = threading.Lock()
         try:
@@ -129,6 +131,9 @@ class Run:
                 seen.add((row["problem"], row["sample"]))
         if not self.judged <= self.done:
             self._forget_orphans()
+        self.turns.open()
+        for problem, number in self.done:
+            self.turns.over(problem, number)
 
     def _forget_orphans(self) -> None:
         """Drop verdicts whose completions a power cut took: both are made again."""
@@ -236,4 +241,5 @@ class Run:
         with contextlib.ExitStack() as stack:  # the lock goes last, and goes whatever happens
             stack.callback(os.close, self._lock)
             stack.callback(self.verdicts.close)
+            stack.callback(self.turns.journal.close)
             stack.callback(self.completions.close)

@@ -29,7 +29,7 @@ from ..sandboxes.pool import Pool
 from ..scoring.base import Judgement
 from ..scoring.references import References
 from ..scoring.values import encode
-from ..types import Completion, Outcome, Problem, Sample, Sampling, Verdict
+from ..types import Completion, Outcome, Problem, Sample, Sampling, Turn, Verdict
 
 Lost = dict[str, InfrastructureError]  # problems without an answer or a verdict, and why; the next try has them again
 QUEUED = 4096  # samples between model and scorers: room for a slow program without the model waiting ...
@@ -122,6 +122,7 @@ class Work:
     run: Run
     judge: Judge | None
     lost: Lost = field(default_factory=dict)
+    max_turns: int = 1
 
     @cached_property
     def by_id(self) -> dict[str, Problem]:
@@ -129,12 +130,45 @@ class Work:
 
     def requests(self, rounds: int) -> Iterator[Request]:
         """What is still to be generated: all problems once a round, each time for a share of its samples."""
-        name, n = self.profile.benchmark.name, self.sampling.n
+        name, n, run = self.profile.benchmark.name, self.sampling.n, self.run
+        for id, number, turns in run.turns.pending():
+            if prompt := self.profile.benchmark.next(self.by_id[id], turns):
+                yield Request(name, self.by_id[id], prompt, self.sampling, (number,))
         for first in range(min(rounds, n)):
             for problem in self.problems:
-                numbers = tuple(at for at in range(first, n, rounds) if (problem.id, at) not in self.run.done)
+                left = [at for at in range(first, n, rounds) if (problem.id, at) not in run.done]
+                numbers = tuple(at for at in left if not run.turns.begun(problem.id, at))
                 if numbers:
                     yield Request(name, problem, self.profile.prompt(problem), self.sampling, numbers)
+
+    def keep(self, sample: Sample) -> None:
+        """A completion that has just come. Raises InfrastructureError where the disk does not take it."""
+        if self.max_turns > 1 and self.judge is not None:
+            self.run.turns.came(sample)
+        else:
+            self.run.add_completion(sample)
+
+    def goes_on(self, sample: Sample, found: Judgement) -> bool:
+        """Whether another turn follows; then this one is kept."""
+        turns = self.run.turns.of(sample)
+        if len(turns) + 1 >= self.max_turns or (sample.problem, sample.number) in self.run.done:
+            return False
+        turn = Turn(sample.completion, found.checks, found.evidence)
+        if self.profile.benchmark.next(self.by_id[sample.problem], [*turns, turn]) is None:
+            return False
+        self.run.turns.goes_on(sample, turn)
+        return True
+
+    def finish(self, sample: Sample, found: Judgement) -> None:
+        """The verdict of a sample's last turn, and where there were others the completion that it is of."""
+        measures = dict(found.measures)
+        if self.max_turns > 1 and (sample.problem, sample.number) not in self.run.done:
+            turns = self.run.turns.of(sample)
+            first = turns[0].checks if turns else found.checks
+            measures["first_turn"] = float(all(outcome is Outcome.PASSED for outcome in first.values()))
+            self.run.add_completion(sample)
+        self.run.add_verdict(Verdict(sample.problem, sample.number, found.checks, measures, found.evidence))
+        self.run.turns.over(sample.problem, sample.number)
 
 
 class Backlog(queue.Queue[tuple[Work, Sample] | None]):
@@ -209,8 +243,9 @@ def evaluate(
                 work.lost[sample.problem] = error
                 progress.scored(False)
             return
-        work.run.add_verdict(Verdict(sample.problem, sample.number, found.checks, found.measures, found.evidence))
-        progress.scored(Outcome.PASSED in found.checks.values())
+        if not work.goes_on(sample, found):
+            work.finish(sample, found)
+            progress.scored(Outcome.PASSED in found.checks.values())
 
     ended: list[threading.Event] = []  # not Thread.join: interrupted, it takes a thread for ended (3.11)
 
@@ -262,7 +297,7 @@ def samples(works: Sequence[Work], model: Model, progress: Progress) -> Generato
     """What waits for a verdict on disk, then fresh completions, each on disk before it is passed on."""
     for work in works:
         if work.judge is not None:
-            for sample in work.run.unjudged():
+            for sample in itertools.chain(work.run.unjudged(), work.run.turns.unjudged()):
                 yield work, sample
     by_name = {work.profile.benchmark.name: work for work in works}
     rounds = 1 if model.instant or all(work.judge is None for work in works) else ROUNDS
@@ -274,6 +309,8 @@ def samples(works: Sequence[Work], model: Model, progress: Progress) -> Generato
                 work.lost[answer.request.problem.id] = InfrastructureError(answer.reason)
                 continue
             sample = Sample(answer.request.problem.id, answer.number, answer.completion)
-            work.run.add_completion(sample)
-            progress.generated(answer.completion)
+            first = not work.run.turns.begun(sample.problem, sample.number)
+            work.keep(sample)
+            if first:
+                progress.generated(answer.completion)
             yield work, sample

@@ -97,6 +97,11 @@ class Evaluation:
         self.total = len(self.problems) * self.sampling.n
         self.references = References(chosen.scoring.scorer, backend)
         self.work = Work(chosen, self.problems, self.sampling, self.run, None)
+        if not isinstance(model, ReplayModel):  # whose file holds last turns
+            self.work.max_turns = chosen.benchmark.max_turns
+        if self.work.max_turns > 1 and not settings.scored:
+            self.run.close()
+            raise UsageError(f"{chosen.benchmark.name}: its second turn rests on a verdict; run it without --no-score")
 
     @property
     def complete(self) -> bool:
@@ -149,6 +154,8 @@ class Evaluation:
             notes.append(f"partial: {len(self.problems)} of {len(self.everything)} problems")
         if not self.settings.scored:
             notes.append("not scored")
+        if "first_turn" in tally.measures:
+            notes.append(f"first turn: {tally.measures['first_turn']:g} of {tally.samples.total()} samples pass")
         explains = getattr(self.profile.scoring.scorer, "explains", {})
         notes += [f"{count:g} verdicts {explains[name]}" for name, count in tally.measures.items() if name in explains]
         if reason := self.profile.benchmark.apart.get(self.profile.benchmark.part):
@@ -217,6 +224,9 @@ def score(
         start(evaluations, progress)
         works = [each.work for each in evaluations]
         evaluate(works, model, pool, progress, (lambda: None) if model.instant else prepare)
+        for _ in range(1, max(work.max_turns for work in works)):
+            if any(work.run.turns.pending() for work in works):
+                evaluate(works, model, pool, progress)
         if known := sum(work.judge.known for work in works if work.judge):
             say(f"{known} verdicts were known, {pool.programs} programs run")
 
