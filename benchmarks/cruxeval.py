@@ -23,8 +23,11 @@ SINCE_3_9 = ("removeprefix", "removesuffix")  # Qwen's evaluation ran Python 3.8
 ROW = {"id": "sample_golden", "code": "def f(x):\n    return [x, x]", "input": "'a'", "output": "['a', 'a']"}
 
 
+WORDS = tomllib.loads((Path(__file__).parent / "cruxeval.toml").read_text())
+
+
 def prompt(name, kind, given, problem):
-    text = tomllib.loads((Path(__file__).parent / "cruxeval.toml").read_text())[name][kind]
+    text = WORDS[name][kind]
     return Continue(text.replace("@GIVEN@", problem.fields[given]).replace("@CODE@", problem.fields["code"]))
 
 

@@ -16,11 +16,12 @@ import contextlib
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NoReturn, cast
@@ -228,6 +229,29 @@ class ReplayModel:
 
     def _refuse(self, number: int, problem: str) -> NoReturn:
         raise InputError(f"{self.path}:{number}: {problem}")
+
+
+class Recordings:
+    """Several benchmarks' recorded outputs as one model, each in a file of its own."""
+
+    instant = True
+
+    def __init__(self, files: Mapping[str, ReplayModel]) -> None:
+        self.files = files
+        self.name = next(iter(files.values())).name
+
+    def key(self) -> dict[str, Any]:
+        return {name: file.key() for name, file in self.files.items()}
+
+    def rendered(self, prompt: Prompt) -> Any:
+        return asdict(prompt)
+
+    def provenance(self) -> dict[str, Any]:
+        return {}
+
+    def generate(self, requests: Iterable[Request]) -> Generator[Answer, None, None]:
+        for benchmark, own in itertools.groupby(requests, key=lambda request: request.benchmark):
+            yield from self.files[benchmark].generate(own)
 
 
 def without_prompt(completion: Completion, prompt: Prompt) -> Completion:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from ..errors import SandboxError
@@ -50,8 +51,9 @@ class Pool:
             running = self._all - set(idle)
         for sandbox in running:
             sandbox.interrupt()  # and its caller stops it: a file closed under a reader may be another one's by then
-        for sandbox in idle:
-            self._discard(sandbox)
+        if idle:
+            with ThreadPoolExecutor(len(idle)) as threads:  # an engine takes a tenth of a second for each
+                list(threads.map(self._discard, idle))
 
     def run(self, program: Program, decided: Decided | None = None) -> Result:
         """Raises SandboxError where several fresh sandboxes could not do it. ``decided``: see ``Sandbox.run``."""

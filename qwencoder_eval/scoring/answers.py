@@ -8,20 +8,40 @@ and its value is compared by the host. A literal is read by the host and runs no
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple
 
 from ..types import Calls, Limits, Outcome, Problem, Program
 from .asserts import ANSWER_BYTES, equal, judged
 from .base import Judgement, Runner, short
-from .recorded import Recorded
+from .recorded import LOADED, Recorded, answer_lines
 
 ASKED = "qceval_asks"
 LITERAL_CHARS, LITERAL_DEPTH = 2000, 20  # of an answer that the host reads itself; longer or deeper ones are run
 BRACKETS = re.compile(r"[(\[{]")
 COMPUTED = "rest on an input that is computed and not a plain value"
+
+
+# Answers many calls, each of a function of its own.
+MANY = f"""import sys
+sys.setrecursionlimit(sys.getrecursionlimit() + 1)
+def {ASKED}(code, call):
+    space = {{}}
+    exec(code, space)
+    return eval(call, space)
+"""
+
+
+class Asked(NamedTuple):
+    """An expression to be run: its source, that of statements behind it, and whether it is a call with plain values."""
+
+    source: str
+    behind: str
+    plain_call: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +76,49 @@ class AnswerScorer:
         return ast.literal_eval(problem.tests["value"])
 
     def score(self, problem: Problem, code: str, known: Any, runner: Runner) -> Judgement:
+        asked = self._read(problem, code, known)
+        return asked if isinstance(asked, Judgement) else self._run(problem, asked, known, runner)
+
+    def score_many(self, items: Sequence[tuple[Problem, str, Any]], runner: Runner) -> list[Judgement]:
+        """The same, with the calls of the benchmark's functions with plain values in one process, one after the other.
+
+        Nothing that a model wrote runs there but the benchmark's own functions, so answers cannot harm each other. A
+        call that does not come to its end is made again on its own.
+        """
+        found: dict[int, Judgement] = {}
+        calls: list[tuple[int, Asked]] = []
+        for number, (problem, code, known) in enumerate(items):
+            asked = self._read(problem, code, known)
+            if isinstance(asked, Judgement):
+                found[number] = asked
+            elif asked.plain_call:
+                calls.append((number, asked))
+            else:
+                found[number] = self._run(problem, asked, known, runner)
+        while calls:
+            inputs = [[self._without_missing(items[number][0].tests["code"]), asked.source] for number, asked in calls]
+            program = Program(
+                "python", {"main.py": MANY}, calls=Calls(ASKED, json.dumps(inputs), [self.cpu_s] * len(calls)),
+                limits=Limits(self.cpu_s * len(calls), answer_bytes=ANSWER_BYTES),
+            )  # fmt: skip
+            result = runner.run(program)
+            answered = None if result.over is None else result.over + 1  # the first line says that it was loaded
+            for line in list(itertools.islice(answer_lines(result.answers), 1, answered))[: len(calls)]:
+                number, _ = calls.pop(0)
+                alone = replace(result, ending="exit", status=0, answers=LOADED + line + b"\n", over=None)
+                found[number] = self._said(*judged(alone, [("the answer", items[number][2])]))
+            if calls:  # the first of them is where it ended
+                number, asked = calls.pop(0)
+                problem, _, known = items[number]
+                if result.ending == "cpu_limit" and result.over not in (None, -1):  # its own limit
+                    alone = replace(result, answers=LOADED, over=0)
+                    found[number] = self._said(*judged(alone, [("the answer", known)]))
+                else:
+                    found[number] = self._run(problem, asked, known, runner)
+        return [found[number] for number in range(len(items))]
+
+    def _read(self, problem: Problem, code: str, known: Any) -> Judgement | Asked:
+        """The judgement of an answer that need not be run, or what is to be run."""
         refused, required = problem.tests.get("refused"), problem.tests.get("required")
         if (refused and refused in code) or (required and required not in code):
             why = f"holds {short(refused)}" if refused and refused in code else f"has no {required}"
@@ -68,19 +131,25 @@ class AnswerScorer:
             right = equal(found[0], known)
             said = {} if right else {"expected": short(repr(known)), "got": short(repr(found[0]))}
             return self._said(Outcome.PASSED if right else Outcome.WRONG, said)
-        whole = f"{problem.tests['code']}\n_ = ({source})\n{behind}\ndef {ASKED}(): return _\n"
-        for method in self.missing:
-            whole = re.sub(rf"\.{method}\b", f".no_{method}", whole)
+        return Asked(source, behind, not behind and is_plain_call(asked))
+
+    def _run(self, problem: Problem, asked: Asked, known: Any, runner: Runner) -> Judgement:
+        whole = f"{problem.tests['code']}\n_ = ({asked.source})\n{asked.behind}\ndef {ASKED}(): return _\n"
         program = Program(
-            "python", {"main.py": whole}, limits=Limits(self.cpu_s, answer_bytes=ANSWER_BYTES),
+            "python", {"main.py": self._without_missing(whole)}, limits=Limits(self.cpu_s, answer_bytes=ANSWER_BYTES),
             calls=Calls(ASKED, json.dumps([[]]), [self.cpu_s]),
         )  # fmt: skip
         result = runner.run(program)
         if result.timed_out and result.ambiguous:
             result = runner.run_alone(program)
         outcome, evidence = judged(result, [("the answer", known)])
-        plain = not required or (not behind and is_plain_call(asked))
+        plain = not problem.tests.get("required") or asked.plain_call
         return self._said(outcome, evidence, computed=outcome is Outcome.PASSED and not plain)
+
+    def _without_missing(self, source: str) -> str:
+        for method in self.missing:
+            source = re.sub(rf"\.{method}\b", f".no_{method}", source)
+        return source
 
     def _said(self, outcome: Outcome, evidence: dict[str, str], **measures: bool) -> Judgement:
         found = {name: 1.0 for name, there in measures.items() if there}

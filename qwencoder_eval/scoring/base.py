@@ -55,7 +55,10 @@ class Scorer(Protocol):
         ...
 
     def score(self, problem: Problem, code: str, known: Any, runner: Runner) -> Judgement:
-        """Run ``code`` and judge it against what ``learn`` returned."""
+        """Run ``code`` and judge it against what ``learn`` returned.
+
+        A scorer that can do several at less cost has ``score_many`` too, of (problem, code, known) each.
+        """
         ...
 
 

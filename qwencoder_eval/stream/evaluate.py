@@ -34,6 +34,7 @@ from ..types import Completion, Outcome, Problem, Sample, Sampling, Turn, Verdic
 Lost = dict[str, InfrastructureError]  # problems without an answer or a verdict, and why; the next try has them again
 QUEUED = 4096  # samples between model and scorers: room for a slow program without the model waiting ...
 QUEUED_CHARS = 64 << 20  # ... and for no more text than this
+AT_ONCE = 64  # samples that are judged together by a scorer that can
 # Programs of one problem cost alike. Asked for in rounds, the costly ones come evenly, and scoring keeps pace.
 ROUNDS = 8
 
@@ -64,8 +65,42 @@ class Judge:
         self._rule = json.dumps(key, sort_keys=True)
         self._rests_on: dict[str, bytes] = {}
 
+    @property
+    def at_once(self) -> int:
+        """How many samples are judged together, where there are so many."""
+        return AT_ONCE if hasattr(self.scoring.scorer, "score_many") else 1
+
     def judge(self, problem: Problem, sample: Sample) -> Judgement:
         """The judgement of one sample. Raises InfrastructureError where it cannot be had here."""
+        return self.judge_many([(problem, sample)])[0]
+
+    def judge_many(self, items: Sequence[tuple[Problem, Sample]]) -> list[Judgement]:
+        """The judgements of several samples. Raises InfrastructureError where one of them cannot be had here."""
+        scorer = self.scoring.scorer
+        found: dict[int, Judgement] = {}
+        to_run: list[tuple[int, Problem, str]] = []
+        for number, (problem, sample) in enumerate(items):
+            code = self.code_of(problem, sample)
+            known = None if isinstance(code, Judgement) else self.remembered(problem, code)
+            if isinstance(code, Judgement):
+                found[number] = code
+            elif known is not None:
+                found[number] = known
+            else:
+                to_run.append((number, problem, code))
+        asked = [(problem, code, self.references.known(problem)) for _, problem, code in to_run]
+        if len(asked) > 1:
+            judged = scorer.score_many(asked, self.pool)  # type: ignore[attr-defined]
+        else:
+            judged = [scorer.score(*each, self.pool) for each in asked]
+        for (number, problem, code), judgement in zip(to_run, judged, strict=True):
+            found[number] = judgement
+            if self.cache is not None and NEVER_CACHED.isdisjoint(judgement.checks.values()):
+                self.cache.put(self.key(problem, code), asdict(judgement))
+        return [found[number] for number in range(len(items))]
+
+    def code_of(self, problem: Problem, sample: Sample) -> str | Judgement:
+        """What there is to run, or the judgement where there is nothing."""
         scorer = self.scoring.scorer
         if sample.completion.finish_reason == "prompt_too_long":
             said = f"the prompt's {sample.completion.prompt_tokens or 'many'} tokens do not fit the model's context"
@@ -74,18 +109,17 @@ class Judge:
         if not code:
             said = f"no code in a completion of {len(sample.completion.text)} characters"
             return Judgement(dict.fromkeys(scorer.checks, Outcome.NO_CODE), evidence={"error": said})
-        if self.cache is None:
-            return scorer.score(problem, code, self.references.known(problem), self.pool)
-        key = self.key(problem, code)
-        if (known := self.cache.get(key)) is not None:
-            with contextlib.suppress(ValueError, KeyError, AttributeError, TypeError):
-                found = judgement(known, scorer.checks)
-                self.known += 1
-                return found
-        found = scorer.score(problem, code, self.references.known(problem), self.pool)
-        if NEVER_CACHED.isdisjoint(found.checks.values()):
-            self.cache.put(key, asdict(found))
-        return found
+        return code
+
+    def remembered(self, problem: Problem, code: str) -> Judgement | None:
+        """The judgement that an earlier run came to."""
+        if self.cache is None or (known := self.cache.get(self.key(problem, code))) is None:
+            return None
+        with contextlib.suppress(ValueError, KeyError, AttributeError, TypeError):
+            found = judgement(known, self.scoring.scorer.checks)
+            self.known += 1
+            return found
+        return None
 
     def key(self, problem: Problem, code: str) -> bytes:
         if problem.id not in self._rests_on:
@@ -192,6 +226,17 @@ class Backlog(queue.Queue[tuple[Work, Sample] | None]):
         self.weight += self.weigh(item)
         super()._put(item)
 
+    def more_of(self, work: Work, count: int) -> list[Sample]:
+        """At most ``count`` samples more, as far as those that come next are of the same work."""
+        found: list[Sample] = []
+        with self.mutex:
+            while len(found) < count and self.queue and (first := self.queue[0]) is not None and first[0] is work:
+                self._get()
+                found.append(first[1])
+            if found:
+                self.not_full.notify_all()
+        return found
+
     def _get(self) -> tuple[Work, Sample] | None:
         item = super()._get()
         self.weight = self.weight - self.weigh(item) if self.queue else 0.0
@@ -230,22 +275,28 @@ def evaluate(
             if stopped.is_set():
                 continue  # only empty the queue, so that nobody waits on it
             try:
-                place(*item)
+                work, sample = item
+                more = waiting.more_of(work, work.judge.at_once - 1) if work.judge else []
+                place(work, [sample, *more])
             except BaseException as error:
                 fail(error)
 
-    def place(work: Work, sample: Sample) -> None:
+    def place(work: Work, samples: list[Sample]) -> None:
         assert work.judge is not None
         try:
-            found = work.judge.judge(work.by_id[sample.problem], sample)
-        except (SandboxError, ReferenceFailsError) as error:  # of this sample; others concern all, and end the run
-            if not stopped.is_set():
-                work.lost[sample.problem] = error
+            judged = work.judge.judge_many([(work.by_id[sample.problem], sample) for sample in samples])
+        except (SandboxError, ReferenceFailsError) as error:  # of these samples; others concern all, and end the run
+            if len(samples) > 1:  # which one?
+                for sample in samples:
+                    place(work, [sample])
+            elif not stopped.is_set():
+                work.lost[samples[0].problem] = error
                 progress.scored(False)
             return
-        if not work.goes_on(sample, found):
-            work.finish(sample, found)
-            progress.scored(Outcome.PASSED in found.checks.values())
+        for sample, found in zip(samples, judged, strict=True):
+            if not work.goes_on(sample, found):
+                work.finish(sample, found)
+                progress.scored(Outcome.PASSED in found.checks.values())
 
     ended: list[threading.Event] = []  # not Thread.join: interrupted, it takes a thread for ended (3.11)
 

@@ -16,7 +16,7 @@ from ..benchmark import Benchmark, Profile, profile
 from ..config import cache_folder
 from ..errors import ReferenceFailsError, UsageError
 from ..models.base import Model
-from ..models.replay import ReplayModel
+from ..models.replay import Recordings, ReplayModel
 from ..runs.cache import Cache
 from ..runs.directory import Run, digest, safe_name
 from ..sandboxes.base import Backend
@@ -73,6 +73,8 @@ class Evaluation:
     """One benchmark of a session. Opens its run directory; raises QcevalError of every kind."""
 
     def __init__(self, chosen: Profile, model: Model, backend: Backend, settings: Settings) -> None:
+        if isinstance(model, Recordings):
+            model = model.files[chosen.benchmark.name]
         self.profile, self.model, self.backend, self.settings = chosen, model, backend, settings
         self.problems = self.everything = chosen.problems(settings.offline)
         if settings.limit is not None and not isinstance(model, ReplayModel):
