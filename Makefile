@@ -50,6 +50,8 @@ perf: .venv/dev build/perf/evalplus/bin/evalplus.evaluate
 	$(BIN)/python tests/perf/report.py build/perf/report.json
 	$(BIN)/python tests/perf/compare.py --out build/perf/compare.json
 	$(BIN)/python tests/perf/answers.py --out build/perf/answers.json
+	$(BIN)/python tests/perf/suites.py --out build/perf/suites.json
+	$(BIN)/python tests/perf/contest.py --out build/perf/contest.json
 
 # `qceval run` beside vLLM's own call. MODEL is a folder; the engine tests leave a small one in build/tiny-*/base.
 perf-generation: build/vllm/ready

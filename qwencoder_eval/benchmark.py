@@ -90,6 +90,8 @@ class Benchmark:
     pattern, there are more parts than can be listed (windows of time, say): then ``NAME`` alone is a benchmark too, of
     everything, and the listed parts are the published ones.
 
+    ``known_failures``: why references are known to fail (a few words) -> ids of problems; ``qceval check`` says it.
+
     A benchmark of more than one turn sets ``max_turns`` and defines ``next``; the verdict of the last turn counts.
     """
 
@@ -104,6 +106,7 @@ class Benchmark:
     parts: ClassVar[Sequence[str]] = ()
     other_parts: ClassVar[str] = ""
     max_turns: ClassVar[int] = 1
+    known_failures: ClassVar[Mapping[str, Sequence[str]]] = {}
     apart: ClassVar[Mapping[str, str]] = {}
     trusted: ClassVar[bool] = False  # reference solutions of these rows may run without a sandbox
     file: ClassVar[Path]  # set by registration

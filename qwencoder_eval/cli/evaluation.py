@@ -205,7 +205,12 @@ def check_command(bench: str, profile_name: str | None, **flags: Any) -> int:
         for benchmark, report in zip(benches, reports, strict=True):
             report["golden"] = failing(benchmark, backend)
             report["exceptions"] = [
-                {"problem": row["problem"], "checks": row["checks"], "evidence": evidence(row)}
+                {
+                    "problem": row["problem"],
+                    "checks": row["checks"],
+                    "evidence": evidence(row),
+                    "known": known_failure(benchmark, row["problem"]),
+                }
                 for row in (Journal(Path(report.pop("run")) / "verdicts.jsonl").rows() if "run" in report else ())
                 if set(row["checks"].values()) != {"passed"}
             ]
@@ -216,6 +221,11 @@ def check_command(bench: str, profile_name: str | None, **flags: Any) -> int:
     if any(report.get("missing", {}).get("try_again") for report in reports):
         return 3
     return int(any(report["exceptions"] or report["golden"] or "missing" in report for report in reports))
+
+
+def known_failure(benchmark: Benchmark, problem: str) -> str | None:
+    """Why this reference is known to fail, or None."""
+    return next((why for why, problems in benchmark.known_failures.items() if problem in problems), None)
 
 
 def has_references(bench: Benchmark, profile_name: str | None, offline: bool) -> bool:
@@ -252,4 +262,6 @@ def say_ceiling(benchmark: Benchmark, report: dict[str, Any]) -> None:
     click.echo(f"ceiling of {benchmark.name}: {passed} of {report['samples']} references pass here")
     for row in report["exceptions"]:
         cause = row["evidence"].get("error") or f"got {row['evidence'].get('got')}"
-        click.echo(for_terminal(cut(f"  {row['problem']}: {', '.join(row['checks'].values())}: {cause}", 500)))
+        cause = f"{row['known']} ({cause})" if row["known"] else cause
+        line = " ".join(f"{row['problem']}: {', '.join(row['checks'].values())}: {cause}".split())
+        click.echo(for_terminal(cut(f"  {line}", 500)))
