@@ -226,9 +226,21 @@ def test_no_sandbox_for_model_output_unless_asked_twice(
     assert "24/24" in ran.stdout
 
 
-def test_samples_belong_to_one_benchmark(refused: Refused, starter: Starter, samples: Samples) -> None:
+def test_samples_of_each_benchmark(
+    document: Document, refused: Refused, starter: Starter, samples: Samples, plugin: Callable[..., Path], sandbox: str
+) -> None:
     file = samples(references(starter))
-    assert "name one" in refused("score", "--bench", "starter,humaneval", "--samples", file)
+    assert "2 benchmarks and 1 files; give --samples for each" in refused(
+        "score", "--bench", "starter,humaneval", "--samples", file
+    )
+    folder = plugin("other")
+    answers = [{"task_id": f"other/{number}", "completion": "    return x * 2\n"} for number in range(2)]
+    other = samples(answers, "other.jsonl")
+    both = ("--bench", "starter,other", "--samples", file, "--samples", other)
+    first, second = document("score", *both, "--plugins", folder, "--sandbox", sandbox, "--model", "m")
+    assert (first["benchmark"], first["outcomes"]["starter"]) == ("starter", {"passed": len(starter)})
+    assert (second["benchmark"], second["outcomes"]["other"]) == ("other", {"passed": 2})
+    assert first["model"] == second["model"] == "m"
 
 
 def test_the_score_is_the_share_that_passed(
