@@ -13,8 +13,12 @@ NAMES = sorted(name for name, entry in discover().entries.items() if entry.has("
 
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_vectors_give_their_verdicts(name: str) -> None:
-    benchmark = discover().load(name)
-    assert failing(benchmark, choose("auto", trusted=True, say=print)) == []
+    registry = discover()
+    benchmark = registry.load(name)
+    backend = choose("auto", trusted=True, say=print)
+    if "python-bigcodebench" in registry.entries[name].languages and backend.name != "docker":
+        pytest.skip(f"{backend.name}: the libraries that BigCodeBench calls are in its image alone")
+    assert failing(benchmark, backend) == []
 
 
 def test_nothing_that_ships_is_refused() -> None:
