@@ -10,11 +10,11 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from .datasets.rows import Row, Rows, load, locate
+from .datasets.rows import Row, Rows, load, unchecked
 from .errors import DatasetError, PluginError, QcevalError, UsageError
 from .scoring.base import Scorer
 from .types import Completion, Outcome, Problem, Prompt, Sampling, Turn
@@ -146,9 +146,9 @@ class Profile:
         """All problems, in the order of the rows. Raises DatasetError."""
         select, shots = self.asking.select, self.asking.shots
         wanted = None if select is None else lambda row: select(row) or bool(shots and shots(row))
-        rows = load(self.asking.rows, self.benchmark.file.parent, offline, wanted)
-        self.hashes[:] = [rows.sha256]
         try:
+            rows = load(self.asking.rows, self.benchmark.file.parent, offline, wanted)
+            self.hashes[:] = [rows.sha256]
             found = [self.benchmark.problem(row) for row in rows if select is None or select(row)]
             self.shots[:] = [self.benchmark.problem(row) for row in rows if shots and shots(row)]
             (doubled, times), *_ = Counter(problem.id for problem in found).most_common(1) or [("", 0)]
@@ -157,6 +157,10 @@ class Profile:
         except Exception as error:
             where = f"{self.benchmark.file}: problem: " + f"{type(error).__name__}: {error}".splitlines()[0]
             raise DatasetError(f"{where}; the rows are not what this benchmark expects") from None
+        if not found and rows.total:
+            raise DatasetError(
+                f"{self.benchmark.name}: no problem of its {rows.total} rows is in there; name another part"
+            )
         if times > 1:
             raise DatasetError(f"{self.benchmark.file}: problem: id {doubled!r} {times} times; ids must be unique")
         return found
@@ -171,16 +175,16 @@ class Profile:
         As far as their rows are on this machine.
         """
         found: set[str] = set()
-
-        def note(row: Row) -> bool:
-            found.add(self.benchmark.problem(row).id)
-            return False  # nothing is kept: rows can be gigabytes
-
-        folder = self.benchmark.file.parent
-        everything = [self.benchmark.asking[asking].rows for asking, _ in self.benchmark.profiles.values()]
-        for rows in dict.fromkeys(replace(each, join=None, sha256="", unseen=True, count=0) for each in everything):
-            if rows.inline or locate(rows, folder):
-                load(rows, folder, offline=True, select=note)
+        read: list[Rows] = [] if self.asking.select or self.asking.rows.join else [self.asking.rows]
+        for rows in (self.benchmark.asking[asking].rows for asking, _ in self.benchmark.profiles.values()):
+            if rows not in read:
+                read.append(rows)
+                for row in unchecked(rows, self.benchmark.file.parent):
+                    try:
+                        found.add(self.benchmark.problem(row).id)
+                    except Exception as error:  # of a plugin, on another version's rows
+                        said = f"{type(error).__name__}: {error}".splitlines()[0]
+                        raise DatasetError(f"{self.benchmark.file}: problem: {said}; of {rows.file}") from None
         return found
 
     @property

@@ -70,7 +70,8 @@ class Registry:
         entry = self.entries[whole]
         if not entry.has(part):
             known = f"{whole}:{'|'.join(entry.parts)}" if entry.parts else whole
-            known += f", or {whole} alone, or what matches {entry.other_parts}" if entry.other_parts else ""
+            alone = f", or {whole} alone" if entry.parts else ""
+            known += f"{alone}, or {whole}:PART of the form {entry.other_parts}" if entry.other_parts else ""
             raise UsageError(f"--bench {name}: {'unknown part' if part else 'several parts'}; it is {known}")
         return load(entry, part)
 
@@ -165,6 +166,13 @@ def read(file: Path) -> list[Entry]:
                 raise PluginError(
                     str(file), "languages", "not a literal tuple of strings", 'write languages = ("...",)'
                 )
+            other_parts = _literal(fields.get("other_parts")) or ""
+            try:
+                re.compile(other_parts)
+            except (re.error, TypeError) as error:
+                raise PluginError(
+                    str(file), "other_parts", f"no pattern ({error})", "write a regular expression"
+                ) from None
             profiles = fields.get("profiles")
             keys = profiles.keys if isinstance(profiles, ast.Dict) else []
             calls = [call for call in ast.walk(tree) if isinstance(call, ast.Call) and _called(call.func) == "Rows"]
@@ -176,7 +184,7 @@ def read(file: Path) -> list[Entry]:
                     version=_literal(fields["version"]),
                     languages=tuple(languages or parts or ("python",)),
                     parts=tuple(parts),
-                    other_parts=_literal(fields.get("other_parts")) or "",
+                    other_parts=other_parts,
                     profiles=tuple(str(_literal(key)) for key in keys),
                     rows=tuple(
                         {k.arg: value for k in call.keywords if k.arg and (value := _readable(k)) is not None}

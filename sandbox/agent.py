@@ -36,7 +36,6 @@ import struct
 import sys
 import time
 import traceback
-import warnings
 from typing import Any, NoReturn
 
 import calls
@@ -426,13 +425,11 @@ class Agent:
 def preload(modules: list[str]) -> None:
     """Import what a language's programs mostly import; what is not there fails where a program imports it."""
     os.environ["OMP_NUM_THREADS"] = "1"  # threads would not survive a fork
-    warnings.simplefilter("ignore")
     for module in modules:
         try:
             importlib.import_module(module)
         except ImportError:
             pass
-    warnings.resetwarnings()
 
 
 def main() -> None:

@@ -168,7 +168,6 @@ def test_rows_that_are_not_asked_for_are_not_made_problems_of(folder: Path) -> N
     assert [problem.id for problem in chosen(folder, UNSEEN, summer).problems()] == ["x/6"]
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="Profile.problems calls select outside of its try")
 def test_rows_that_a_choice_cannot_read_are_refused_in_one_line(folder: Path) -> None:
     write(folder / "rows.jsonl", [*ROWS[:5], {"id": "x/6"}])
     with pytest.raises(DatasetError, match=r"KeyError: 'month'; the rows are not what this benchmark expects$"):
@@ -183,7 +182,6 @@ def test_rows_that_are_not_asked_for_are_known_to_samples(folder: Path, rows: Ro
     assert chosen(folder, rows, summer).other_versions() == {row["id"] for row in ROWS}
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="other_versions hashes Rows, and inline ones have no hash")
 def test_inline_rows_are_known_to_samples(folder: Path) -> None:
     assert chosen(folder, Rows(inline=tuple(ROWS)), summer).other_versions() == {row["id"] for row in ROWS}
     both = months(folder, own=Asking(PINNED, ask), inline=Asking(Rows(inline=({"id": "inline/1", "month": ""},)), ask))
@@ -213,9 +211,6 @@ def test_other_versions_need_not_match_their_pins(folder: Path) -> None:
     assert "old/1" in profile(both, "own").other_versions()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="other_versions takes the pin away, and with it the name of the file in the cache"
-)
 def test_other_versions_in_the_cache_are_known_to_samples(folder: Path) -> None:
     old = [{"id": "old/1", "month": ""}]
     rows = Rows(file="old.jsonl", sha256=content_hash(old), count=1, release=("Any", "v1"))
@@ -225,7 +220,6 @@ def test_other_versions_in_the_cache_are_known_to_samples(folder: Path) -> None:
     assert "old/1" in profile(both, "own").other_versions()
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="other_versions lets any exception of problem() through")
 def test_another_version_of_another_shape_is_refused_in_one_line(folder: Path) -> None:
     write(folder / "old.jsonl", [{"task": "old/1"}])
     both = months(folder, own=Asking(PINNED, ask), old=Asking(Rows(file="old.jsonl", unseen=True), ask))

@@ -16,7 +16,7 @@ import sys
 import tomllib
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class Rows:
 
     @property
     def cached(self) -> Path:
-        asked = repr((self.hub, self.split, self.revision, self.file))
+        asked = repr((self.hub, self.split, self.revision, self.file, self.more, self.join))
         return cache_folder() / "datasets" / f"{self.sha256 or hashlib.sha256(asked.encode()).hexdigest()}.jsonl"
 
 
@@ -116,6 +116,13 @@ def load(rows: Rows, beside: Path, offline: bool = False, select: Callable[[Row]
     found = _checked(iter(fetched), rows, "what was fetched", select)
     store(fetched, rows)
     return found
+
+
+def unchecked(rows: Rows, beside: Path) -> Iterator[Row]:
+    """The rows as far as they are on this machine, joined with nothing and held against no pin. Raises DatasetError."""
+    yield from (dict(row) for row in rows.inline)
+    for path in _places(replace(rows, join=None), beside):
+        yield from stream(path)
 
 
 def _all(rows: Rows, places: list[Path]) -> Iterator[Row]:

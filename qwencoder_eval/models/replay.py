@@ -154,7 +154,9 @@ class ReplayModel:
     def _is_document(self) -> bool:
         """Whether the file is one object of lists, on one line or spread over several, and no lines of rows."""
         with self._open() as file, contextlib.suppress(OSError, EOFError, zlib.error):  # said when rows are read
-            first = file.readline(MAX_LINE)
+            first = b"\n"
+            while first and not first.strip():
+                first = file.readline(MAX_LINE)
             try:
                 row = json.loads(first)
             except (ValueError, RecursionError):

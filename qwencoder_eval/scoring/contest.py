@@ -26,6 +26,7 @@ from .base import Judgement, Runner, short
 from .calls import ending
 from .lines import by_decimals, by_floats
 from .recorded import Recorded
+from .values import encode
 
 ASKED = "qceval_asks"
 STARRED = [
@@ -33,12 +34,14 @@ STARRED = [
     "functools", "operator", "io", "sys", "json", "builtins", "typing",
 ]  # fmt: skip
 IMPORTS = "".join([f"from {name} import *\n" for name in STARRED] + [f"import {name}\n" for name in STARRED[:-2]])
-# What upstream's guard takes from programs: those that use it fail there.
-TAKEN = "import builtins\nbuiltins.quit = None\n" + "".join(
+# What upstream's guard takes from programs: those that use it fail there. Qwen's copy takes ``exit`` too.
+TAKEN = "import builtins, sys\nbuiltins.quit = None\n" + "".join(
     f"sys.modules[{name!r}] = None\n" for name in ("ipdb", "joblib", "resource", "psutil", "tkinter")
 )
+TAKEN_BY_QWEN = "builtins.exit = None\n"
 Inside = Literal["function", "tabs"]
 KEPT_CHARS = 300  # of an input or an output, as evidence; upstream's self-repair shows a model as much
+WHOLE_BYTES = 1 << 26  # of one answer of a method
 OUTPUT_SPARE = 1 << 16  # bytes that a program may print beyond what it should
 
 
@@ -97,7 +100,7 @@ class ContestScorer:
         same = by_decimals if self.compare == "decimals" else by_floats
         left = self.all_s or float("inf")
         for number, test in enumerate(tests, 1):
-            limits = Limits(min(self.cpu_s, left), output_bytes=2 * len(test.output.encode()) + OUTPUT_SPARE)
+            limits = Limits(min(self.cpu_s, left), output_bytes=4 * len(test.output) + OUTPUT_SPARE)
             program = Program("python", {"main.py": source}, stdin=test.input, limits=limits, script=True)
             result = self._run(program, runner)
             left = max(left - result.cpu_s, 0.001)
@@ -121,19 +124,21 @@ class ContestScorer:
         self, problem: Problem, code: str, method: str, tests: Sequence[Test], runner: Runner
     ) -> tuple[Outcome, dict[str, str]]:
         try:
-            inputs = [[json.loads(line) for line in test.input.split("\n")] for test in tests]
-            expected = [json.loads(test.output) for test in tests]
+            inputs = [[json.loads(line, parse_int=integer) for line in test.input.split("\n")] for test in tests]
+            expected = [json.loads(test.output, parse_int=integer) for test in tests]
+            asked_for = json.dumps(encode(inputs))
         except (ValueError, RecursionError) as error:
             raise ReferenceFailsError(f"a test of a method that is not JSON ({error})"[:200]) from None
         made, call = ("qceval_on = Solution()\n", f"qceval_on.{method}") if "class Solution" in code else ("", method)
         source = f"{preamble(self.inside)}\n{code}\n{made}def {ASKED}(*given): return {call}(*given)\n"
         program = Program(
             "python", {"main.py": source}, limits=Limits(self.all_s or (self.cpu_s + 1) * len(tests) + 5),
-            calls=Calls(ASKED, json.dumps(inputs), [self.cpu_s] * len(tests)),
+            calls=Calls(ASKED, asked_for, [self.cpu_s] * len(tests), whole_bytes=WHOLE_BYTES),
         )  # fmt: skip
         same = as_upstream if self.compare == "decimals" else as_qwen
-        asked = [(kept(str(given)), value) for given, value in zip(inputs, expected, strict=True)]
-        return judged(self._run(program, runner), asked, same)
+        asked = [(shown(given, test), value) for given, test, value in zip(inputs, tests, expected, strict=True)]
+        outcome, evidence = judged(self._run(program, runner), asked, same)
+        return outcome, {name: kept(text) if name in ("expected", "got") else text for name, text in evidence.items()}
 
 
 @lru_cache(maxsize=8)  # samples of a problem come one after the other
@@ -155,8 +160,31 @@ def tests_of(problem: Problem) -> tuple[Test, ...]:
 
 def preamble(inside: Inside) -> str:
     """What stands before every program."""
-    depth, digits = (50_000, "sys.set_int_max_str_digits(50000)\n") if inside == "function" else (600_000, "")
-    return f"{IMPORTS}{TAKEN}sys.setrecursionlimit({depth})\n{digits}"
+    if inside == "function":
+        return f"{TAKEN}{IMPORTS}sys.setrecursionlimit(50000)\nsys.set_int_max_str_digits(50000)\n"
+    return f"{TAKEN}{TAKEN_BY_QWEN}{IMPORTS}sys.setrecursionlimit(600000)\n"
+
+
+def integer(text: str) -> int:
+    """An integer of up to upstream's 50,000 digits; Python itself reads 4,300. Raises ValueError."""
+    if len(text) <= 4000:
+        return int(text)
+    if len(text) > 50_001:
+        raise ValueError("an integer of more than 50,000 digits")
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    number = 0
+    for start in range(0, len(digits), 4000):
+        part = digits[start : start + 4000]
+        number = number * 10 ** len(part) + int(part)
+    return sign * number
+
+
+def shown(given: list[Any], test: Test) -> str:
+    """The arguments of a call, as evidence."""
+    try:
+        return kept(str(given))
+    except ValueError:  # an integer of very many digits
+        return kept(test.input)
 
 
 def kept(text: str) -> str:

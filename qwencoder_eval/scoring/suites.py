@@ -21,7 +21,7 @@ from .recorded import Recorded
 ANSWER_BYTES = 1 << 18
 WAITED = 0.5  # of its time: a program that used less of it computing was waiting, whatever else the machine does
 COMPILE_ERRORS = ("SyntaxError", "IndentationError", "TabError")
-WRONG = ("AssertionError", "InterferedError", "skipped", "succeeded")
+WRONG = ("AssertionError", "InterferedError", "skipped", "succeeded", "did not come")
 
 
 @dataclass(frozen=True, slots=True)

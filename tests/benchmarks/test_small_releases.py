@@ -158,9 +158,6 @@ def test_a_prompt_of_a_small_release(small: Path) -> None:
     assert "Solve pair." in json.dumps(found["prompt"])
 
 
-@pytest.mark.xfail(
-    strict=True, reason="no problem at all is a fault of its own: min() of nothing, the first of nothing"
-)
 @pytest.mark.parametrize("command", ["score", "show-prompt"])
 def test_a_window_with_nothing_in_it_is_said(small: Path, command: str) -> None:
     samples = ("--samples", str(recorded_answers(small, ALL_NAMES)), "--out", str(small / "results"))

@@ -126,7 +126,6 @@ def test_what_was_fetched_before_is_read_from_the_cache(data: Path, beside: Path
     assert load(joined, beside, offline=True) == ALL
 
 
-@pytest.mark.xfail(strict=True, reason="Rows.cached does not look at more and join: two releases share one file there")
 def test_releases_of_more_files_have_places_of_their_own_in_the_cache() -> None:
     places = [
         Rows(file="a", hub="h", unseen=True, **more).cached

@@ -118,6 +118,7 @@ GOLDEN = {
         "```\ndef f(x):\n    return 1\n```\nor\n```\ndef f(x):\n    y = 2\n    return y\n```",
         "def f(x):\n    y = 2\n    return y",
     ),
+    "a first line that is indented": Golden("    def f(x):\n        return x\n", "def f(x):\n        return x"),
     "text alone": Golden("I do not know.\nSorry!", "I do not know.", ""),
     "text alone, behind blanks": Golden("\n\n  I do not know.\nSorry!", ""),
     "one word": Golden("f", "f", ""),

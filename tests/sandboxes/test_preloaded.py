@@ -163,7 +163,6 @@ def test_tensorflow_is_left_to_the_programs_that_import_it(docker: Kept) -> None
     passes(docker, "import tensorflow as tf\nself.assertEqual(tf.constant([1, 2]).numpy().sum(), 3)")
 
 
-@pytest.mark.xfail(strict=True, reason="sandbox/agent.py: preload() leaves no filters of warnings at all")
 def test_warnings_are_ignored_as_everywhere(docker: Kept) -> None:
     """Python ignores DeprecationWarning outside of ``__main__``, and libraries add filters of their own."""
     recorded = """

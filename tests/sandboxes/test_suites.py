@@ -158,7 +158,6 @@ PASSING = {
     "a comparison that is added": "self.addTypeEqualityFunc(int, lambda a, b, msg=None: None)\n" + PASSES,
     "deep recursion": "import sys\nsys.setrecursionlimit(10**5)\ng = lambda n: n and 1 + g(n - 1)\n"
     "self.assertEqual(g(9000), 9000)",
-    "a trace function that is taken back": "import sys\nsys.settrace(lambda *a: None)\nf(1)\nsys.settrace(None)",
     "a thread": """
         import threading
         seen = []
@@ -330,6 +329,10 @@ FAILING: dict[str, tuple[str, dict[str, str]]] = {
     "a subtest": (cases("for x in (1, 2, 3):\n    with self.subTest(x=x):\n        self.assertEqual(f(2), 2 + x)"), {
         "of x": "AssertionError: 4 != 5",
     }),
+    "a trace function, even one that is taken back": (
+        cases("import sys\nsys.settrace(lambda *a: None)\nf(1)\nsys.settrace(None)"),
+        {"test_0": "suite.InterferedError: a trace function was set"},
+    ),
     "the last line of several": (cases("raise ValueError('one\\ntwo')"), {"test_0": "two"}),
     "setUp": (cases(PASSES, more="def setUp(self): 1/0"), {"test_0": "ZeroDivisionError: division by zero"}),
     "tearDown": (cases(PASSES, more="def tearDown(self): 1/0"), {"test_0": "ZeroDivisionError: division by zero"}),
@@ -413,7 +416,6 @@ def test_what_does_not_load(isolated: Place, name: str) -> None:
     assert len(report["error"]) <= 300
 
 
-@pytest.mark.xfail(strict=True, reason="sandbox/suite.py: no test at all counts as all tests passed")
 @pytest.mark.parametrize("body", ["pass", "x = 1", "def helper(self): pass", "test_x = 3"])
 def test_no_tests_are_not_passed(isolated: Place, body: str) -> None:
     failed(isolated, cases(more=body))

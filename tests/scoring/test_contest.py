@@ -133,13 +133,11 @@ def test_what_the_two_ways_see_differently(runner: Any, code: str, function: str
     assert (outcome(runner, code, tests, UPSTREAM), outcome(runner, code, tests, QWEN)) == (function, tabs)
 
 
-@pytest.mark.xfail(strict=True, reason="quit is taken from builtins after `from builtins import *` has bound it")
 @BOTH
 def test_quit_is_taken_from_programs_as_upstream_does(runner: Any, scorer: ContestScorer) -> None:
     assert outcome(runner, RIGHT + "\nquit()", SUM, scorer) == "runtime_error"
 
 
-@pytest.mark.xfail(strict=True, reason="the copy in Qwen3-Coder takes exit too (builtins.exit = None)")
 def test_exit_is_taken_from_programs_as_qwens_copy_does(runner: Any) -> None:
     assert outcome(runner, RIGHT + "\nexit()", SUM, UPSTREAM) == "passed"
     assert outcome(runner, RIGHT + "\nexit()", SUM, QWEN) == "runtime_error"
@@ -343,7 +341,6 @@ def test_a_row_whose_tests_cannot_be_had(public: str, private: str, said: str) -
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, raises=UnicodeEncodeError, reason="the expected output is encoded without regard")
 def test_an_expected_output_that_nobody_can_print() -> None:
     """JSON may hold half a character. It is wrong whatever is printed, and no fault of the harness."""
     assert outcome(FakeRunner(ended(stdout=b"1")), "print(1)", [("1", "\ud800")]) == "wrong"

@@ -109,7 +109,6 @@ def test_great_numbers(runner: Any, digits: int) -> None:
     assert outcome(runner, code, [(str(digits), json.dumps(wanted))], method="f") == "passed"
 
 
-@pytest.mark.xfail(strict=True, raises=ReferenceFailsError, reason="the host reads no number of over 4,300 digits")
 def test_great_numbers_of_a_method(runner: Any) -> None:
     tests = [("4400", "1" + "0" * 4400)]
     assert outcome(runner, solution("return 10 ** x"), tests, method="f") == "passed"
@@ -122,7 +121,6 @@ def test_long_answers_of_a_method(runner: Any, count: int) -> None:
     assert outcome(runner, solution("return list(range(1, x + 1))"), tests, method="f") == "wrong"
 
 
-@pytest.mark.xfail(strict=True, reason="an answer of over 1 MiB travels as a digest, which is never right")
 def test_longer_answers_of_a_method(runner: Any) -> None:
     tests = [("300000", json.dumps(list(range(300_000))))]
     assert outcome(runner, solution("return list(range(x))"), tests, method="f") == "passed"
@@ -192,7 +190,6 @@ def test_values_of_methods(output: Any, expected: Any, upstream: bool, qwen: boo
 # ---------------------------------------------------------------- what is told, and what is no test
 
 
-@pytest.mark.xfail(strict=True, reason="judged() cuts expected and got at 4,000 characters, and not in upstream's way")
 def test_evidence_of_a_method_keeps_both_ends_too() -> None:
     value, other = list(range(5000)), list(range(5001))
     found = judged(FakeRunner(ended(answers_of([other]))), "def f(x): return x", [("1", json.dumps(value))], method="f")

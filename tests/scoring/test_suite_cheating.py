@@ -403,7 +403,7 @@ CHEATS = {
 }
 
 # Each of these passes today. Whoever makes one of them fail moves it up.
-PASSING = {
+SUBTLE = {
     "the prefix of tests": NOOP + "unittest.TestLoader.testMethodPrefix = 'no'" + WRONG,
     "a pattern of tests": NOOP + "unittest.TestLoader.testNamePatterns = ['no']" + WRONG,
     "tests that are not added": NOOP + "unittest.TestSuite.addTest = noop" + WRONG,
@@ -537,6 +537,10 @@ def test_the_tests_tell_right_from_wrong(pool: Pool) -> None:
     assert judged(HONEST + "def f(x): raise KeyError", pool).checks == {"tests": Outcome.RUNTIME_ERROR}
 
 
+UNSEEN = ("a comparison of this test's own",)
+CHEATS |= {name: source for name, source in SUBTLE.items() if name not in UNSEEN}
+
+
 @pytest.mark.parametrize("name", CHEATS)
 def test_no_cheat_passes(name: str, pool: Pool) -> None:
     found = judged(CHEATS[name], pool)
@@ -547,14 +551,14 @@ def test_no_cheat_passes(name: str, pool: Pool) -> None:
     honest_passes(pool)  # the neighbour is unharmed
 
 
-@pytest.mark.xfail(strict=True, reason="sandbox/suite.py does not see it")
-@pytest.mark.parametrize("name", PASSING)
+@pytest.mark.xfail(strict=True, reason="what honest tests do in their setUp too; SECURITY.md")
+@pytest.mark.parametrize("name", UNSEEN)
 def test_no_cheat_that_is_not_seen_passes(name: str, pool: Pool) -> None:
-    assert judged(PASSING[name], pool).checks["tests"] in FAILED
+    assert judged(SUBTLE[name], pool).checks["tests"] in FAILED
 
 
-@pytest.mark.parametrize("name", PASSING)
+@pytest.mark.parametrize("name", UNSEEN)
 def test_a_cheat_that_is_not_seen_harms_no_neighbour(name: str, pool: Pool) -> None:
-    judged(PASSING[name], pool)
+    judged(SUBTLE[name], pool)
     honest_passes(pool)
     assert judged(WRONG, pool).checks == {"tests": Outcome.WRONG}
