@@ -207,8 +207,8 @@ def _called(node: ast.expr) -> str:
 
 def _readable(argument: ast.keyword) -> Any:
     """An argument as the literal it is; of rows that stand in the file themselves at least how many."""
-    if argument.arg == "inline" and isinstance(argument.value, (ast.Tuple, ast.List)):
-        return [None] * len(argument.value.elts)
+    if argument.arg == "inline":
+        return [None] * len(argument.value.elts) if isinstance(argument.value, (ast.Tuple, ast.List)) else []
     return _literal(argument.value)
 
 

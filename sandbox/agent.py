@@ -428,8 +428,8 @@ def preload(modules: list[str]) -> None:
     for module in modules:
         try:
             importlib.import_module(module)
-        except ImportError:
-            pass
+        except Exception:
+            print(f"agent: {module} cannot be imported", file=sys.stderr)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ One line of JSON on the answers' descriptor: ``{"tests": how many, "problems": {
 from __future__ import annotations
 
 import builtins
+import contextlib
 import io
 import json
 import os
@@ -93,6 +94,7 @@ def guarded() -> Callable[[], None]:
         for each in vars(module).values()
         if isinstance(each, type) and each.__module__.startswith(("unittest", "suite"))
     }
+    classes |= {contextlib._GeneratorContextManager, contextlib._GeneratorContextManagerBase}
     owners = [noted(each, [name for name in vars(each) if name not in REMEMBERS], True) for each in classes]
     owners += [noted(each, [name for name in vars(each) if name not in REMEMBERS], True) for each in STANDS_ON]
     owners.append(noted(builtins, [name for name in vars(builtins) if name not in TAKEN], False))

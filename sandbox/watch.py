@@ -141,6 +141,7 @@ class Watch:
         self.cpu_s: float = limits["cpu_s"]
         self.wall_s: float = limits["wall_s"]
         self.call_s: list[float] = limits["call_s"]
+        self.bounded: bool = limits["bounded"]  # whether more answers than there is room for end it
         self.tells: bool = limits["tell"]  # whether the host wants to be shown answers
         self.answered = -1  # answers seen so far; the first line tells that the program was loaded
         self.over: int | None = None
@@ -208,7 +209,7 @@ class Watch:
         return "exit", os.WEXITSTATUS(status)
 
     def too_much(self, answers: Stream) -> bool:
-        return bool(self.call_s) and answers.size >= answers.bound
+        return self.bounded and answers.size >= answers.bound
 
     def limit_reached(self, answers: Stream, memory: int) -> str | None:
         if self.too_much(answers):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..types import Completion, Problem
-from .programs import as_program
+from .programs import detabbed_program
 from .python import MAX_TEXT, longest_parsing_span, needed
 
 OPENED = "```python\n    "  # a fence, and at once the body of a function: the answer goes on inside the prompt's
@@ -29,7 +29,7 @@ class Sanitized:
     empty: Literal["lines", "nothing"] = "lines"
 
     def __call__(self, problem: Problem, completion: Completion) -> str | None:
-        text = as_program(problem, completion)
+        text = detabbed_program(problem, completion)  # as upstream while it generates
         if text is None or len(text) > MAX_TEXT:
             return None
         if self.calibrate:

@@ -180,6 +180,7 @@ class Sandbox(ABC):
             "stdout_bytes": limits.output_bytes,
             "stderr_bytes": limits.output_bytes,
             "answers_bytes": answers_bytes,
+            "bounded": bool(calls or program.suite),
             "file_bytes": language.file_bytes,
             "open_files": language.open_files,
             "processes": language.processes,
