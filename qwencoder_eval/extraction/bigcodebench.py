@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..types import Completion, Problem
-from .programs import detabbed_program
+from .programs import as_program, detabbed_program
 from .python import MAX_TEXT, longest_parsing_span, needed
 
 OPENED = "```python\n    "  # a fence, and at once the body of a function: the answer goes on inside the prompt's
@@ -29,7 +29,10 @@ class Sanitized:
     empty: Literal["lines", "nothing"] = "lines"
 
     def __call__(self, problem: Problem, completion: Completion) -> str | None:
-        text = detabbed_program(problem, completion)  # as upstream while it generates
+        # Upstream replaces a model's tabs while it generates. A program that was recorded whole has that behind it, and
+        # the prompt's own tabs in it.
+        whole = completion.finish_reason == "recorded" and completion.form == "whole"
+        text = as_program(problem, completion) if whole else detabbed_program(problem, completion)
         if text is None or len(text) > MAX_TEXT:
             return None
         if self.calibrate:

@@ -209,8 +209,8 @@ def test_recorded_completions_become_the_published_programs(
     other = []
     for task, text in raw.items():
         problem = Problem(task, {key: rows[task][key] for key in ("entry_point", "complete_prompt")}, {})
-        once = QWEN(problem, Completion(text, "whole")) or ""
-        twice = QWEN(problem, Completion(once, "whole")) or ""
+        once = QWEN(problem, Completion(text, "whole", "recorded")) or ""
+        twice = QWEN(problem, Completion(once, "whole", "recorded")) or ""
         if (once, twice) != (published[task], published[task]):
             other.append(task)
     assert other == []
