@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from ..types import Calls, Limits, Outcome, Problem, Program
 from .asserts import ANSWER_BYTES, equal, judged
-from .base import Judgement, Runner, short
+from .base import Judgement, Runner, run_surely, short
 from .recorded import LOADED, Recorded, answer_lines
 
 ASKED = "qceval_asks"
@@ -139,9 +139,7 @@ class AnswerScorer:
             "python", {"main.py": self._without_missing(whole)}, limits=Limits(self.cpu_s, answer_bytes=ANSWER_BYTES),
             calls=Calls(ASKED, json.dumps([[]]), [self.cpu_s]),
         )  # fmt: skip
-        result = runner.run(program)
-        if result.timed_out and result.ambiguous:
-            result = runner.run_alone(program)
+        result = run_surely(program, runner)
         outcome, evidence = judged(result, [("the answer", known)])
         plain = not problem.tests.get("required") or asked.plain_call
         return self._said(outcome, evidence, computed=outcome is Outcome.PASSED and not plain)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import DatasetError
 from ..types import Calls, Limits, Outcome, Problem, Program, Result
-from .base import Judgement, Runner, short
+from .base import Judgement, Runner, run_surely, short
 from .calls import ending, failed, shown
 from .recorded import Recorded, answer_lines
 from .values import Failure, ForgedError, decode_line
@@ -71,9 +71,7 @@ class AssertScorer:
             "python", {"main.py": asked}, limits=Limits(self.cpu_s, answer_bytes=ANSWER_BYTES),
             calls=Calls(ASKED, inputs, [self.cpu_s] * len(known)),
         )  # fmt: skip
-        result = runner.run(program)
-        if result.timed_out and result.ambiguous:
-            result = runner.run_alone(program)
+        result = run_surely(program, runner)
         return self._said(*judged(result, [(short(call), expected) for call, expected in known]))
 
     def _said(self, outcome: Outcome, evidence: dict[str, str]) -> Judgement:

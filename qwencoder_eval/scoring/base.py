@@ -62,6 +62,12 @@ class Scorer(Protocol):
         ...
 
 
+def run_surely(program: Program, runner: Runner) -> Result:
+    """Run it; once more, alone, where a timeout may be the fault of a busy machine. Raises SandboxError."""
+    result = runner.run(program)
+    return runner.run_alone(program) if result.timed_out and result.ambiguous else result
+
+
 def short(value: object) -> str:
     """Evidence, bounded."""
     text = value if isinstance(value, str) else repr(value)

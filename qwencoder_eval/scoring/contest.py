@@ -20,9 +20,9 @@ from typing import Any, Literal
 
 from ..datasets.livecodebench import Test, hidden_tests, listed
 from ..errors import DatasetError, ReferenceFailsError
-from ..types import Calls, Limits, Outcome, Problem, Program, Result
+from ..types import Calls, Limits, Outcome, Problem, Program
 from .asserts import equal, judged
-from .base import Judgement, Runner, short
+from .base import Judgement, Runner, run_surely, short
 from .calls import ending
 from .lines import by_decimals, by_floats
 from .recorded import Recorded
@@ -85,12 +85,6 @@ class ContestScorer:
         outcome, evidence = found
         return Judgement({self.check: outcome}, evidence={**evidence, "check": self.check} if evidence else {})
 
-    def _run(self, program: Program, runner: Runner) -> Result:
-        result = runner.run(program)
-        if result.timed_out and result.ambiguous:
-            result = runner.run_alone(program)
-        return result
-
     # -- standard streams --------------------------------------------------------------------------------------------
 
     def _piped(self, code: str, tests: Sequence[Test], runner: Runner) -> tuple[Outcome, dict[str, str]]:
@@ -102,7 +96,7 @@ class ContestScorer:
         for number, test in enumerate(tests, 1):
             limits = Limits(min(self.cpu_s, left), output_bytes=4 * len(test.output) + OUTPUT_SPARE)
             program = Program("python", {"main.py": source}, stdin=test.input, limits=limits, script=True)
-            result = self._run(program, runner)
+            result = run_surely(program, runner)
             left = max(left - result.cpu_s, 0.001)
             output = bytes(result.stdout).decode("utf-8", "replace")
             ended = (result.ending, result.status, result.timed_out) == ("exit", 0, False)
@@ -137,7 +131,7 @@ class ContestScorer:
         )  # fmt: skip
         same = as_upstream if self.compare == "decimals" else as_qwen
         asked = [(shown(given, test), value) for given, test, value in zip(inputs, tests, expected, strict=True)]
-        outcome, evidence = judged(self._run(program, runner), asked, same)
+        outcome, evidence = judged(run_surely(program, runner), asked, same)
         return outcome, {name: kept(text) if name in ("expected", "got") else text for name, text in evidence.items()}
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from ..sandboxes.languages import Language, language
 from ..types import Limits, Outcome, Problem, Program, Result
-from .base import Judgement, Runner, short
+from .base import Judgement, Runner, run_surely, short
 from .recorded import Recorded
 
 EXPLAINED = "passed by upstream's rule alone: the program left before its last test"
@@ -72,9 +72,7 @@ class ProgramScorer:
                 problem.language, {spoken.file: source}, limits=Limits(self.cpu_s, self.compile_cpu_s),
                 reports=True, compile_args=(*args, *linked), environment=dict(self.environment),
             )  # fmt: skip
-            result = runner.run(program)
-            if result.timed_out and result.ambiguous:
-                result = runner.run_alone(program)
+            result = run_surely(program, runner)
             found = self.judge(spoken, result, bytes(result.answers) == nonce.encode())
             if found.checks[self.check] in (Outcome.PASSED, Outcome.TIMEOUT):
                 return found

@@ -402,7 +402,7 @@ CHEATS = {
     "lone surrogates, null bytes and escapes": "def f(x): raise ValueError('\\ud800\\0\\x1b[2J' * 1000)",
 }
 
-# Each of these passes today. Whoever makes one of them fail moves it up.
+# Against the guard itself, and around it; what still passes is in ``UNSEEN``.
 SUBTLE = {
     "the prefix of tests": NOOP + "unittest.TestLoader.testMethodPrefix = 'no'" + WRONG,
     "a pattern of tests": NOOP + "unittest.TestLoader.testNamePatterns = ['no']" + WRONG,
