@@ -33,14 +33,7 @@ CHARS = 300  # of each trace that is kept
 KEPT = 40  # traces
 STANDS_ON = (unittest.case, unittest.loader, unittest.suite, unittest.result, unittest.mock)
 SYS = ("exc_info", "settrace", "setprofile", "gettrace", "_getframe")
-REMEMBERS = {
-    "file_spec",
-    "open_spec",
-    "__warningregistry__",
-    "__doc__",
-    "__dict__",
-    "__weakref__",
-}  # changes in good order
+REMEMBERS = {"file_spec", "open_spec", "__warningregistry__", "__doc__", "__dict__", "__weakref__"}  # these may change
 TAKEN = {"_", "exit", "quit"}  # of the builtins: a shell's last value, and what upstream takes away
 OWN = ("agent", "calls", "script", "service", "suite", "watch")  # our modules: not to be met by chance
 
@@ -96,9 +89,8 @@ def guarded() -> Callable[[], None]:
         if isinstance(each, type) and each.__module__.startswith(("unittest", "suite"))
     }
     classes |= {contextlib._GeneratorContextManager, contextlib._GeneratorContextManagerBase}
-    owners = [noted(each, [name for name in vars(each) if name not in REMEMBERS], True) for each in classes]
-    owners += [noted(each, [name for name in vars(each) if name not in REMEMBERS], True) for each in STANDS_ON]
-    owners.append(noted(builtins, [name for name in vars(builtins) if name not in TAKEN], False))
+    owners = [noted(each, set(vars(each)) - REMEMBERS, True) for each in (*classes, *STANDS_ON)]
+    owners.append(noted(builtins, set(vars(builtins)) - TAKEN, False))
     owners.append(noted(sys, SYS, False))
     kept = tuple(owners)
     hidden = frozenset(name for name in vars(builtins) if not name.startswith("_"))
@@ -193,7 +185,7 @@ def _run(code: str, tests: str, check: Callable[[], None], said: dict[str, Any])
     module.__dict__.update(
         __builtins__=builtins, __file__=f"{NAME}.py", __package__=None, __doc__=None, sys=sys, os=os, environ=os.environ
     )
-    streams = sys.stdin, sys.stdout, sys.stderr = Unreadable(), Unreadable(), Unreadable()
+    sys.stdin, sys.stdout, sys.stderr = Unreadable(), Unreadable(), Unreadable()
     swallow_output_of_children()
     # What tests draw without a seed of their own is the same every time, so that a verdict is too.
     random.seed(0)
@@ -244,7 +236,6 @@ def _run(code: str, tests: str, check: Callable[[], None], said: dict[str, Any])
     said["tests"] = result.testsRun
     said["problems"] = dict(list(problems.items())[:KEPT])
     said["failed"] = len(problems)
-    del streams
     return 0 < result.testsRun == len(waiting) and not problems
 
 
