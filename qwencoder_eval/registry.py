@@ -149,6 +149,7 @@ def read(file: Path) -> list[Entry]:
         line = f" in line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) and error.lineno else ""
         raise PluginError(str(file), "file", f"{type(error).__name__}{line}", "make it a Python file") from None
     entries = []
+    calls = [call for call in ast.walk(tree) if isinstance(call, ast.Call) and _called(call.func) == "Rows"]
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and any(_called(base) == "Benchmark" for base in node.bases):
             fields: dict[str, ast.expr | None] = {}
@@ -175,7 +176,6 @@ def read(file: Path) -> list[Entry]:
                 ) from None
             profiles = fields.get("profiles")
             keys = profiles.keys if isinstance(profiles, ast.Dict) else []
-            calls = [call for call in ast.walk(tree) if isinstance(call, ast.Call) and _called(call.func) == "Rows"]
             entries.append(
                 Entry(
                     name=_literal(fields["name"]),

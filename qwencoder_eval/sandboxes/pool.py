@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from ..errors import SandboxError
+from ..errors import QcevalError, SandboxError
 from ..types import Program, Result
 from .base import Backend, Decided, Sandbox
 from .languages import language
@@ -24,12 +25,13 @@ def memory_for_each(wanted: int, workers: int) -> int:
 
 
 class Pool:
-    """At most ``workers`` sandboxes at a time. Start no thread of its own: callers bring theirs."""
+    """At most ``workers`` sandboxes at a time. Programs run in their callers' threads."""
 
     def __init__(self, backend: Backend, workers: int, hash_seed: int = 0) -> None:
         self.backend, self.workers, self.hash_seed = backend, workers, hash_seed
         self._idle: list[Sandbox] = []
         self._all: set[Sandbox] = set()
+        self._starting: list[threading.Thread] = []
         self._closed = False
         self.programs = 0  # run so far, second attempts included
         self._running = 0
@@ -54,6 +56,22 @@ class Pool:
         if idle:
             with ThreadPoolExecutor(len(idle)) as threads:  # an engine takes a tenth of a second for each
                 list(threads.map(self._discard, idle))
+        for thread in self._starting:
+            thread.join()
+
+    def start(self, name: str, count: int) -> None:
+        """Start sandboxes of this language while the caller goes on: its first programs find them warm.
+
+        One that cannot be started is no error yet; the program that needs it meets the same one.
+        """
+
+        def warm() -> None:
+            with contextlib.suppress(QcevalError), self._sandbox(name):
+                pass
+
+        for number in range(min(count, self.workers)):
+            self._starting.append(threading.Thread(target=warm, name=f"sandbox-{number}", daemon=True))
+            self._starting[-1].start()
 
     def run(self, program: Program, decided: Decided | None = None) -> Result:
         """Raises SandboxError where several fresh sandboxes could not do it. ``decided``: see ``Sandbox.run``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -188,16 +189,24 @@ def run_benchmarks(
 ) -> list[dict[str, Any]]:
     """Evaluate all of them in one stream, and return a report each. Raises QcevalError of every kind."""
     with ExitStack() as stack:
-        evaluations = []
+        evaluations: list[Evaluation] = []
+        unfinished: list[Evaluation] = []
+        pool = stack.enter_context(Pool(backend, settings.workers))
         for chosen in profiles:
-            evaluations.append(Evaluation(chosen, model, backend, settings))
-            stack.callback(evaluations[-1].run.close)
-        unfinished = [each for each in evaluations if not each.complete]
+            evaluations.append(found := Evaluation(chosen, model, backend, settings))
+            stack.callback(found.run.close)
+            if not found.complete:
+                unfinished.append(found)
+                if settings.scored and len(unfinished) == 1:  # the others are read while its sandboxes start
+                    pool.start(found.problems[0].language, found.total)
         for each in evaluations:
             if each.complete:
                 say(f"{each.run.path}: complete; nothing is run again")
         if unfinished and settings.scored:
-            score(unfinished, model, backend, settings, progress, say)
+            score(unfinished, model, pool, settings, progress, say)
+            closing = threading.Thread(target=pool.close)  # while reports are made
+            closing.start()
+            stack.callback(closing.join)
         elif unfinished:
             start(unfinished, progress)
             evaluate([each.work for each in unfinished], model, None, progress)
@@ -207,7 +216,7 @@ def run_benchmarks(
 def score(
     evaluations: Sequence[Evaluation],
     model: Model,
-    backend: Backend,
+    pool: Pool,
     settings: Settings,
     progress: Progress,
     say: Callable[[str], None],
@@ -216,7 +225,7 @@ def score(
         for each in evaluations:
             each.prepare(progress)
 
-    with Pool(backend, settings.workers) as pool, verdict_cache(backend, settings, say) as cache:
+    with verdict_cache(pool.backend, settings, say) as cache:
         for each in evaluations:
             each.judge(pool, cache)
         if model.instant:

@@ -283,6 +283,61 @@ def test_a_closed_pool_starts_nothing() -> None:
     assert backend.left == []
 
 
+def test_programs_find_the_sandboxes_that_were_started_for_them() -> None:
+    both = threading.Barrier(2, timeout=PATIENCE_S)
+    backend = Pretending()
+
+    def starting(sandbox: Pretended) -> None:
+        both.wait()
+
+    backend.starting = starting
+    with Pool(backend, 2) as pool, threads(2) as executor:
+        pool.start("python", 7)
+        assert list(executor.map(pool.run, [PROGRAM] * 9)) == [RESULT] * 9
+        assert len(backend.made) == 2
+    assert backend.left == []
+
+
+def test_no_more_sandboxes_are_started_than_there_are_programs() -> None:
+    backend = Pretending()
+    with Pool(backend, 4) as pool:
+        pool.start("python", 1)
+        pool.run(PROGRAM)
+        assert len(backend.made) == 1
+
+
+def test_what_cannot_be_started_is_said_to_the_program_that_needs_it() -> None:
+    def starting(sandbox: Pretended) -> None:
+        raise SandboxError("no more room")
+
+    backend = Pretending()
+    backend.starting = starting
+    with Pool(backend, 1) as pool:
+        pool.start("python", 1)
+        with pytest.raises(SandboxError, match="no more room"):
+            pool.run(PROGRAM)
+    assert backend.left == []
+
+
+def test_closing_waits_for_sandboxes_that_nobody_has_used() -> None:
+    started, closing = threading.Event(), threading.Event()
+
+    def starting(sandbox: Pretended) -> None:
+        started.set()
+        assert closing.wait(PATIENCE_S)
+
+    backend = Pretending()
+    backend.starting = starting
+    pool = Pool(backend, 1)
+    pool.start("python", 1)
+    assert started.wait(PATIENCE_S)
+    with threads(1) as executor:
+        closed = executor.submit(pool.close)
+        closing.set()
+        closed.result(PATIENCE_S)
+    assert backend.left == []
+
+
 def test_memory_is_shared_out() -> None:
     assert memory_for_each(1, 1) == 1
     assert memory_for_each(1 << 60, 4) * 4 <= memory_for_each(1 << 60, 1) < 1 << 60
