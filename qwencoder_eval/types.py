@@ -69,6 +69,11 @@ class Infill:
     ``files`` are other files of the repository (path, text), ``path`` that of the target; with either, the format for
     repositories is used. The budgets (tokens) say how much is kept where a benchmark's rule cuts: of the prefix its
     end, of the suffix its beginning, of the files together their beginning. None keeps all.
+
+    ``retrieved`` is text that stands in the place of the suffix's end, cut by a budget of its own: of its beginning.
+    ``by_relevance``: the files come in the order of their relevance; as many as fit are kept, the next one as far as
+    it fits but for its last line, and the model sees them in reverse, the most relevant last, each under
+    ``file_title`` (a template with ``{path}``). ``around`` are texts before and behind everything.
     """
 
     prefix: str
@@ -79,6 +84,11 @@ class Infill:
     prefix_tokens: int | None = None
     suffix_tokens: int | None = None
     files_tokens: int | None = None
+    retrieved: str = ""
+    retrieved_tokens: int | None = None
+    by_relevance: bool = False
+    file_title: str = ""
+    around: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)

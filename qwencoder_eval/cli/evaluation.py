@@ -17,7 +17,8 @@ from ..registry import discover
 from ..reports.parts import mean_of_parts
 from ..reports.table import draw
 from ..sandboxes.choose import choose
-from ..sandboxes.none import NoneBackend
+from ..sandboxes.none import UnneededBackend
+from ..scoring.base import needs_sandbox
 from ..stream.session import Settings, fitting_profile, run_benchmarks
 from .display import Display
 from .options import cores, print_json, say
@@ -43,9 +44,10 @@ def evaluate_profiles(
     scored = not flags.get("no_score")
     reference = isinstance(model, ReferenceModel)
     trusted = flags["unsafe"] or reference
-    backend = choose(flags["sandbox_name"], trusted, say, flags["runtime"]) if scored else NoneBackend()
+    runs = scored and any(needs_sandbox(each.scoring.scorer) for each in profiles)
+    backend = choose(flags["sandbox_name"], trusted, say, flags["runtime"]) if runs else UnneededBackend()
     first = []
-    if scored and backend.name == "none":
+    if backend.name == "none":
         first.append("UNSANDBOXED: programs run with your rights")
     if reference:
         first.append("no --model: the reference solutions are run")

@@ -145,7 +145,7 @@ class Renderer:
         return text.partition(PREFILL)[0] if prefill else text
 
     def infill_text(self, prompt: Infill) -> str:
-        return infill_text(self.profile, prompt, self.budget)
+        return infill_text(self.profile, prompt, self.budget, lambda text: len(self._encode(text)))
 
     def budget(self, text: str, tokens: int | None, keep_end: bool) -> str:
         """At most this many tokens of a text, from its end or its beginning."""
@@ -209,8 +209,13 @@ class Renderer:
         return None
 
 
-def infill_text(profile: ModelProfile, prompt: Infill, budget: Callable[[str, int | None, bool], str]) -> str:
-    """``budget``: a function of text, number of tokens or None, and whether the end is what is kept.
+def infill_text(
+    profile: ModelProfile,
+    prompt: Infill,
+    budget: Callable[[str, int | None, bool], str],
+    count: Callable[[str], int] = len,
+) -> str:
+    """``budget``: a function of text, number of tokens or None, and whether the end is what is kept. ``count``: tokens.
 
     Raises UsageError where the profile has no format for other files of a repository.
     """
@@ -218,13 +223,39 @@ def infill_text(profile: ModelProfile, prompt: Infill, budget: Callable[[str, in
         raise UsageError(f"the profile {profile.name} has no format for other files; choose another --model-profile")
     prefix = budget(prompt.prefix, prompt.prefix_tokens, True)
     suffix = budget(prompt.suffix, prompt.suffix_tokens, False)
+    suffix += budget(prompt.retrieved, prompt.retrieved_tokens, False)
+    first, last = prompt.around
     if not (prompt.files or prompt.path):
-        return profile.infill.format(prefix=prefix, suffix=suffix)
-    files = "".join(profile.file.format(path=path, text=text) for path, text in prompt.files)
-    before = profile.repository.format(repository=prompt.repository) + budget(files, prompt.files_tokens, False)
+        return first + profile.infill.format(prefix=prefix, suffix=suffix) + last
+    kept = by_relevance(prompt, budget, count) if prompt.by_relevance else prompt.files
+    files = "".join(profile.file.format(path=path, text=text) for path, text in kept)
+    if not prompt.by_relevance:
+        files = budget(files, prompt.files_tokens, False)
+    before = first + profile.repository.format(repository=prompt.repository) + files
     if profile.target:
-        return before + profile.target.format(path=prompt.path, prefix=prefix, suffix=suffix)
-    return profile.infill.format(prefix=before + prefix, suffix=suffix)
+        return before + profile.target.format(path=prompt.path, prefix=prefix, suffix=suffix) + last
+    return profile.infill.format(prefix=before + prefix, suffix=suffix) + last
+
+
+def by_relevance(
+    prompt: Infill, budget: Callable[[str, int | None, bool], str], count: Callable[[str], int]
+) -> list[tuple[str, str]]:
+    """The files that fit into ``files_tokens`` together, the most relevant last; see ``Infill.by_relevance``.
+
+    Titles count where a file is cut and not where it is whole, and what just fits is cut, as in QwenLM/Qwen3-Coder at
+    0ae30f5, qwencoder-eval/base/benchmarks/ExecRepoBench/eval.py, ``get_prompt``.
+    """
+    kept: list[tuple[str, str]] = []
+    left = prompt.files_tokens
+    for path, text in prompt.files:
+        titled = prompt.file_title.format(path=path) + text
+        tokens = 0 if left is None else count(text)
+        if left is not None and tokens >= left:
+            kept.append((path, budget(titled, left, False).rpartition("\n")[0]))
+            break
+        kept.append((path, titled))
+        left = None if left is None else left - tokens
+    return kept[::-1]
 
 
 def load_tokenizer(path: Path) -> Any:

@@ -317,9 +317,9 @@ def _mark_sampling(board: Leaderboard) -> None:
 def _mark_best(board: Leaderboard, column: Column) -> None:
     """The leader, if it is better than the runner-up beyond chance: p < 0.05, two-sided, paired by problem.
 
-    Runs of reference solutions and unsandboxed ones do not take part. Only the mean of c/n is tested: pass@1.
+    Runs of reference solutions and unsandboxed ones do not take part. Only the mean of c/n is tested: pass@1, or em.
     """
-    if column.metric != "pass@1" or column.parts:
+    if column.metric not in ("pass@1", "em") or column.parts:
         return
     taking_part = [
         (cell.value, row, board.runs[cell.run])

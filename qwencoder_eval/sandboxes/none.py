@@ -1,4 +1,4 @@
-"""No sandbox at all: the agent as a plain child process. For reference solutions, or with --unsafe."""
+"""No sandbox at all: the agent as a plain child process, for reference solutions, or with --unsafe; or no process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from ..config import bundled
+from ..errors import SandboxError
 from .base import Channel, Sandbox
 from .images import agent_digest
 from .languages import Language
@@ -49,3 +50,18 @@ class NoneBackend:
 
     def sandbox(self, language: Language, memory_bytes: int) -> Sandbox:
         return NoneSandbox(language, memory_bytes)
+
+
+class UnneededBackend:
+    """For scorers that compare texts: nothing of a model's is run."""
+
+    name = "not needed"
+
+    def why_not(self) -> str | None:
+        return None
+
+    def identity(self, language: Language) -> dict[str, str]:
+        return {}
+
+    def sandbox(self, language: Language, memory_bytes: int) -> Sandbox:
+        raise SandboxError("a program, where the scorer said that it runs none; set runs = True in it")

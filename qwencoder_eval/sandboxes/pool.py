@@ -59,6 +59,11 @@ class Pool:
         for thread in self._starting:
             thread.join()
 
+    @property
+    def started(self) -> bool:
+        """Whether there are sandboxes, or some on their way."""
+        return bool(self._starting or self._all)
+
     def start(self, name: str, count: int) -> None:
         """Start sandboxes of this language while the caller goes on: its first programs find them warm.
 

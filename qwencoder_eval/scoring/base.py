@@ -38,6 +38,8 @@ class Scorer(Protocol):
     """Compares an output with what was expected. Its instances are immutable and shared by threads."""
 
     checks: tuple[str, ...]  # the scores it gives, in order
+    # Those that compare texts have more of: ``runs = False``, as they need no sandbox, and an empty text is an answer
+    # then; ``passing``, what passing is called; ``measured``, measures that are scores too. See ``scoring.matches``.
 
     def key(self) -> dict[str, Any]:
         """Everything a verdict of this scorer rests on besides code and tests; changes when the rule does."""
@@ -60,6 +62,10 @@ class Scorer(Protocol):
         A scorer that can do several at less cost has ``score_many`` too, of (problem, code, known) each.
         """
         ...
+
+
+def needs_sandbox(scorer: Scorer) -> bool:
+    return bool(getattr(scorer, "runs", True))
 
 
 def run_surely(program: Program, runner: Runner) -> Result:

@@ -26,7 +26,7 @@ from ..models.base import Model, Request
 from ..runs.cache import Cache
 from ..runs.directory import Run
 from ..sandboxes.pool import Pool
-from ..scoring.base import Judgement
+from ..scoring.base import Judgement, needs_sandbox
 from ..scoring.references import References
 from ..scoring.values import encode
 from ..types import Completion, Outcome, Problem, Sample, Sampling, Turn, Verdict
@@ -106,7 +106,7 @@ class Judge:
             said = f"the prompt's {sample.completion.prompt_tokens or 'many'} tokens do not fit the model's context"
             return Judgement(dict.fromkeys(scorer.checks, Outcome.PROMPT_TOO_LONG), evidence={"error": said})
         code = self.scoring.extract(problem, sample.completion)
-        if not code:
+        if code is None or (not code and needs_sandbox(scorer)):
             said = f"no code in a completion of {len(sample.completion.text)} characters"
             return Judgement(dict.fromkeys(scorer.checks, Outcome.NO_CODE), evidence={"error": said})
         return code

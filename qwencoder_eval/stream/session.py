@@ -22,8 +22,9 @@ from ..runs.cache import Cache
 from ..runs.directory import Run, digest, safe_name
 from ..sandboxes.base import Backend
 from ..sandboxes.languages import language
+from ..sandboxes.none import UnneededBackend
 from ..sandboxes.pool import Pool, memory_for_each
-from ..scoring.base import cut
+from ..scoring.base import cut, needs_sandbox
 from ..scoring.references import References
 from ..types import Problem, Sampling, Score
 from .evaluate import Judge, Progress, Work, content_digest, evaluate
@@ -76,7 +77,9 @@ class Evaluation:
     def __init__(self, chosen: Profile, model: Model, backend: Backend, settings: Settings) -> None:
         if isinstance(model, Recordings):
             model = model.files[chosen.benchmark.name]
-        self.profile, self.model, self.backend, self.settings = chosen, model, backend, settings
+        self.needs_sandbox = needs_sandbox(chosen.scoring.scorer)
+        self.profile, self.model, self.settings = chosen, model, settings
+        self.backend = backend if self.needs_sandbox else UnneededBackend()
         self.problems = self.everything = chosen.problems(settings.offline)
         if settings.limit is not None and not isinstance(model, ReplayModel):
             self.problems = self.problems[: settings.limit]
@@ -91,14 +94,14 @@ class Evaluation:
         except UsageError as error:
             raise UsageError(f"{chosen.benchmark.name}, profile {chosen.name}: {error}") from None
         generation = generation_key(chosen, self.problems, self.sampling, model)
-        self.scoring = scoring_key(chosen, self.problems, backend, settings.workers)
+        self.scoring = scoring_key(chosen, self.problems, self.backend, settings.workers)
         folder = f"{chosen.name}-{safe_name(chosen.asking.rows.version)}-{digest(generation)[:8]}"
         path = settings.out / safe_name(model.name) / chosen.benchmark.name / folder
         self.run = Run(
             path, generation, self.scoring, {**provenance(chosen), **model.provenance(), "first_prompts": first}
         )
         self.total = len(self.problems) * self.sampling.n
-        self.references = References(chosen.scoring.scorer, backend)
+        self.references = References(chosen.scoring.scorer, self.backend)
         self.work = Work(chosen, self.problems, self.sampling, self.run, None)
         if not isinstance(model, ReplayModel):  # whose file holds last turns
             self.work.max_turns = chosen.benchmark.max_turns
@@ -124,7 +127,9 @@ class Evaluation:
     def finish(self) -> dict[str, Any]:
         """Write the report (see ``report``) to scores.json, and return it."""
         run, work = self.run, self.work
-        tally = Tally(self.profile.scoring.scorer.checks, self.problems)
+        scorer = self.profile.scoring.scorer
+        called, measured = getattr(scorer, "passing", "pass"), getattr(scorer, "measured", ())
+        tally = Tally(scorer.checks, self.problems, called, measured)
         for verdict in run.all_verdicts():
             tally.add(verdict)
         described = self.report(tally)
@@ -197,8 +202,8 @@ def run_benchmarks(
             stack.callback(found.run.close)
             if not found.complete:
                 unfinished.append(found)
-                if settings.scored and len(unfinished) == 1:  # the others are read while its sandboxes start
-                    pool.start(found.problems[0].language, found.total)
+                if settings.scored and found.needs_sandbox and not pool.started:
+                    pool.start(found.problems[0].language, found.total)  # and the others are read meanwhile
         for each in evaluations:
             if each.complete:
                 say(f"{each.run.path}: complete; nothing is run again")
@@ -291,6 +296,8 @@ def generation_key(chosen: Profile, problems: Sequence[Problem], sampling: Sampl
 
 def scoring_key(chosen: Profile, problems: Sequence[Problem], backend: Backend, workers: int) -> dict[str, Any]:
     spoken = [language(name) for name in sorted({problem.language for problem in problems})]
+    if not needs_sandbox(chosen.scoring.scorer):
+        spoken = []
     return {
         **chosen.scoring.key(),
         "benchmark_version": chosen.benchmark.version,

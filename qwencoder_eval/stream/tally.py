@@ -11,8 +11,16 @@ from ..types import Outcome, Problem, Score, Verdict
 
 
 class Tally:
-    def __init__(self, checks: Sequence[str], problems: Sequence[Problem]) -> None:
-        self.checks, self.problems = checks, problems
+    """``passing`` is what it means to pass: ``pass``, or ``em`` where an answer has to be the expected text.
+
+    ``measured`` are the measures that every verdict has and whose means are scores too, of the first check.
+    """
+
+    def __init__(
+        self, checks: Sequence[str], problems: Sequence[Problem], passing: str = "pass", measured: Sequence[str] = ()
+    ) -> None:
+        self.checks, self.problems, self.passing, self.measured = checks, problems, passing, measured
+        self.sums: dict[str, Counter[str]] = {name: Counter() for name in measured}
         self.outcomes: dict[str, Counter[str]] = {check: Counter() for check in checks}
         self.passed: dict[str, Counter[str]] = {check: Counter() for check in checks}
         self.samples: Counter[str] = Counter()
@@ -23,6 +31,8 @@ class Tally:
         self.samples[verdict.problem] += 1
         self.skipped[verdict.problem] += bool(verdict.measures.get("skipped"))
         self.measures.update(verdict.measures)
+        for name, sums in self.sums.items():
+            sums[verdict.problem] += verdict.measures.get(name, 0.0)  # type: ignore[assignment]
         for check in self.checks:
             outcome = verdict.checks[check]
             self.outcomes[check][outcome.value] += 1
@@ -40,15 +50,25 @@ class Tally:
         found: dict[str, dict[str, Score]] = {}
         for check in self.checks:
             for group, members in groups.items():
-                found[check + group] = {f"pass@{k}": self._score(check, members, k, n) for k in ks}
+                scores = [self._score(check, members, k, n) for k in ks]
+                if check == self.checks[0]:
+                    scores += [self._mean(name, members) for name in self.measured]
+                found[check + group] = {score.metric: score for score in scores}
         return found
+
+    def _mean(self, name: str, problems: Sequence[Problem]) -> Score:
+        """Of a measure: over the samples of each problem, then over problems."""
+        sums, samples = self.sums[name], sum(self.samples[problem.id] for problem in problems)
+        means = [sums[problem.id] / self.samples[problem.id] for problem in problems]
+        return Score(name, *mean_with_interval(means), len(problems), samples)
 
     def _score(self, check: str, problems: Sequence[Problem], k: int, n: int) -> Score:
         if k > n:
             raise UsageError(f"-k {k}: needs {k} samples a problem, there are {n}; generate more with -n")
         value, low, high = mean_with_interval(self._pass_at_k(check, problem.id, k) for problem in problems)
         samples = sum(self.samples[problem.id] for problem in problems)
-        return Score(f"pass@{k}", value, low, high, len(problems), samples)
+        metric = self.passing if k == 1 and self.passing != "pass" else f"{self.passing}@{k}"
+        return Score(metric, value, low, high, len(problems), samples)
 
     def _pass_at_k(self, check: str, problem: str, k: int) -> float:
         """Of the samples that count: where fewer than k do, one that passed is enough."""
