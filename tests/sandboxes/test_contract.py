@@ -210,7 +210,7 @@ def test_a_language_with_a_compiler(place: Place) -> None:
         assert (failed.ending, failed.status) == ("compile_error", 3)
         assert (bytes(failed.stdout), bytes(failed.stderr)) == (b"", b"why\n")
         assert run("kill -9 $$", "echo never").ending == "compile_error"
-        assert run("while :; do :; done", "echo never", place.limits(0.2)).ending == "cpu_limit"
+        assert run("while :; do :; done", "echo never", place.limits(compile_cpu_s=0.2)).ending == "cpu_limit"
         assert run("", "exit 4").status == 4
 
         # A program starts with the signals that every program expects, not with those of a Python program.
