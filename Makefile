@@ -17,9 +17,10 @@ run: .venv/core
 test: .venv/dev
 	$(BIN)/pytest -n auto -m "not slow and not languages"
 
-# What `make test` leaves out because it takes long: load, kills at many moments, whole published files.
+# What `make test` leaves out because it takes long: whole published files, and then, one by one, load and kills.
 test-full: .venv/dev
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n auto -m slow --ignore tests/cli
+	$(BIN)/pytest -m slow tests/cli
 
 # The sandbox images of the main languages; CI builds them before the tests, which else build what they need.
 images: .venv/core

@@ -15,7 +15,8 @@ from ..runs.directory import evidence
 from ..runs.journal import Journal
 from ..sandboxes.base import Backend
 from ..sandboxes.choose import choose
-from ..scoring.base import cut
+from ..sandboxes.none import UnneededBackend
+from ..scoring.base import cut, needs_sandbox
 from ..stream.golden import failing
 from . import options
 from .evaluation import evaluate, finish, load
@@ -38,7 +39,8 @@ def check_command(bench: str, profile_name: str | None, **flags: Any) -> int:
         anew = {**flags, "out": Path(folder), "no_cache": True}
         solved = [bench for bench in benches if has_references(bench, profile_name, flags["offline"])]
         found = evaluate(solved, ReferenceModel(), profile_name, anew, {}) if solved else []
-        backend = choose(flags["sandbox_name"], True, say, flags["runtime"])
+        runs = any(needs_sandbox(scoring.scorer) for bench in benches for scoring in bench.scoring.values())
+        backend = choose(flags["sandbox_name"], True, say, flags["runtime"]) if runs else UnneededBackend()
         by_name = {report["benchmark"]: report for report in found}
         reports = [by_name.get(bench.name) or golden_only(bench, profile_name, backend) for bench in benches]
         for benchmark, report in zip(benches, reports, strict=True):

@@ -131,3 +131,28 @@ def test_ks_of_a_scoring() -> None:
     assert default_ks(10, (1, 5)) == [1, 5]
     assert default_ks(1, (1, 5)) == [1]
     assert default_ks(10) == [1, 10]
+
+
+def test_means_of_measures_are_scores_too() -> None:
+    """Over the samples of a problem, then over problems; of the first check, and by group."""
+    problems = [problem("a", kind="x"), problem("b")]
+    tally = Tally(["c", "d"], problems, "em", ("es", "f1"))
+    for name, number, es in (("a", 0, 1.0), ("a", 1, 0.5), ("b", 0, 0.0), ("b", 1, 0.2)):
+        outcome = Outcome.PASSED if es == 1 else Outcome.WRONG
+        measures = {"es": es, "f1": 0.5, "not named": 1.0}
+        tally.add(Verdict(name, number, {"c": outcome, "d": outcome}, measures))
+    scores = tally.scores([1, 2])
+    assert list(scores["c"]) == ["em", "em@2", "es", "f1"]
+    assert list(scores["d"]) == ["em", "em@2"]
+    assert scores["c"]["es"] == Score("es", *mean_with_interval([0.75, 0.1]), 2, 4)
+    assert scores["c[kind=x]"]["es"] == Score("es", *mean_with_interval([0.75]), 1, 2)
+    assert scores["c"]["f1"].value == 0.5
+    assert scores["c"]["em"].value == 0.25
+
+
+def test_a_verdict_without_a_measure_counts_as_nothing() -> None:
+    """No code, or a prompt that was too long: nobody compared anything."""
+    tally = Tally(["c"], [problem("a"), problem("b")], "em", ("es",))
+    tally.add(Verdict("a", 0, {"c": Outcome.PASSED}, {"es": 1.0}))
+    tally.add(Verdict("b", 0, {"c": Outcome.PROMPT_TOO_LONG}))
+    assert tally.scores([1])["c"]["es"].value == 0.5
