@@ -30,7 +30,8 @@ class Problem:
     """One item of a benchmark.
 
     ``stub`` is the code that a continuation stands behind (empty where answers are whole programs),
-    ``reference`` a completion that should pass, in the same form as a model's.
+    ``reference`` a completion that should pass, in the same form as a model's. ``assets`` are files and folders that it
+    is scored with, a place each below the folder of data: see ``datasets.assets``.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Problem:
     reference: str | None = None
     language: str = "python"
     groups: Mapping[str, str] = field(default_factory=dict)
+    assets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

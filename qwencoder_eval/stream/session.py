@@ -15,6 +15,7 @@ from typing import Any
 from .. import __version__
 from ..benchmark import Benchmark, Profile, profile
 from ..config import cache_folder
+from ..datasets import assets
 from ..errors import ReferenceFailsError, UsageError
 from ..models.base import Model
 from ..models.replay import Recordings, ReplayModel
@@ -298,11 +299,13 @@ def scoring_key(chosen: Profile, problems: Sequence[Problem], backend: Backend, 
     spoken = [language(name) for name in sorted({problem.language for problem in problems})]
     if not needs_sandbox(chosen.scoring.scorer):
         spoken = []
+    places = sorted({place for problem in problems for place in problem.assets})
     return {
         **chosen.scoring.key(),
         "benchmark_version": chosen.benchmark.version,
         "benchmark_file": hashlib.sha256(chosen.benchmark.file.read_bytes()).hexdigest(),
         "tests": content_digest([p.id, p.language, p.stub, p.reference, dict(p.tests)] for p in problems),
+        **({"assets": {place: assets.digest(assets.locate(place)) for place in places}} if places else {}),
         "sandbox": {each.name: {**backend.identity(each), "table": digest(asdict(each))[:12]} for each in spoken},
         "memory_bytes": {each.name: memory_for_each(each.memory_bytes, workers) for each in spoken},
     }
