@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# The languages of the Qwen2.5-Coder report's tables, and BigCodeBench's libraries: what CI builds and tests.
-MAIN := python cpp java javascript typescript csharp php bash python-bigcodebench
+# The languages of the Qwen2.5-Coder report's tables, and what BigCodeBench and ExecRepoBench need: CI builds and tests it.
+MAIN := python cpp java javascript typescript csharp php bash python-bigcodebench python-execrepobench
 
 .PHONY: run test test-full test-engines images languages perf perf-generation lint format clean
 

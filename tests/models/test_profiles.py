@@ -82,7 +82,7 @@ def test_the_format_of_one_file(profile: str, expected: str) -> None:
             "<repo_name>owner/name<file_sep>b.py\nb = 1<file_sep>c/d.py\n{c}"
             "<file_sep><fim_prefix>a.py\na = {<fim_suffix>}<fim_middle>",
         ),
-        ("deepseek-coder", "<｜fim▁begin｜>#b.py\nb = 1\n#c/d.py\n{c}\na = {<｜fim▁hole｜>}<｜fim▁end｜>"),
+        ("deepseek-coder", "#b.py\nb = 1\n#c/d.py\n{c}\n<｜fim▁begin｜>a = {<｜fim▁hole｜>}<｜fim▁end｜>"),
     ],
 )
 def test_the_format_of_a_repository(profile: str, expected: str) -> None:
