@@ -105,7 +105,44 @@ class Choice:
     normalisation: Literal["none", "tokens", "characters"] = "none"
 
 
-Prompt = Continue | Chat | Infill | Choice
+@dataclass(frozen=True, slots=True)
+class Haystack:
+    """The source code that a needle is hidden in, known by its content; ``datasets.haystacks`` finds and reads it.
+
+    ``place`` is a folder below that of data, empty where the user names another one.
+    """
+
+    name: str
+    sha256: str
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Needle:
+    """Ask for a function that stands somewhere in a lot of code, in a prompt of ``tokens`` of the model's own tokens.
+
+    The code is ``before``, then as much of the haystack's beginning as fits, with ``text`` in it at ``depth`` (0 is its
+    first line, 1 its end), then ``ask``. ``form``: each file under its path as a comment (``plain``) or in the model's
+    own format for repositories, and ``ask`` in one more file, ``path``, whose text goes on; or all of it in the user's
+    message of a chat, files as in ``plain``. See ``models.needles``.
+    """
+
+    haystack: Haystack
+    text: str
+    depth: float
+    tokens: int
+    form: Literal["plain", "repository", "chat"]
+    ask: str
+    path: str = ""
+    before: str = ""
+
+
+Prompt = Continue | Chat | Infill | Choice | Needle
+
+
+def is_chat(prompt: Prompt) -> bool:
+    """Whether a message is asked for, and not the rest of a text."""
+    return isinstance(prompt, Chat) or (isinstance(prompt, Needle) and prompt.form == "chat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +200,7 @@ class Limits:
 
     ``cpu_s`` counts the whole process tree, ``compile_cpu_s`` that of the compiler. ``wall_s`` is the backstop for
     programs that wait instead of work. Memory is a limit of the sandbox, not of the program: see
-    ``Language.memory_bytes``.
+    ``Language.memory_bytes``. ``stack_bytes``: 0 is what the language has.
     """
 
     cpu_s: float = 10.0
@@ -171,6 +208,7 @@ class Limits:
     wall_factor: float = 3.0
     output_bytes: int = 64 * 1024
     answer_bytes: int = 64 * 1024 * 1024
+    stack_bytes: int = 0
 
     @property
     def wall_s(self) -> float:
@@ -218,7 +256,8 @@ class Program:
     the program may write to its descriptor 3 what becomes ``Result.answers``. With ``script`` a Python program runs in
     a fork of the agent, which has the interpreter and common modules loaded; with ``suite`` there too, with its unit
     tests. With ``check`` only its syntax is checked, in the way of its language. ``compile_args`` are the compiler's,
-    beside the language's own; ``environment`` goes before the language's.
+    beside the language's own; ``environment`` goes before the language's. ``main`` is the main file's name where it
+    cannot be the language's, as with public classes of Java.
     """
 
     language: str
@@ -233,6 +272,7 @@ class Program:
     check: bool = False
     compile_args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    main: str = ""
 
 
 Ending = Literal[

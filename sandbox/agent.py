@@ -179,7 +179,8 @@ class Agent:
         for name, stream in streams.items():
             stream.open(pipes[name][0])
         try:
-            if failure := os.read(ready, 2000):  # nothing comes from a child that got as far as the program
+            failure = os.read(ready, 2000)  # nothing comes from a child that got as far as the program
+            if failure and not limits["again"]:  # a program may have damaged its own place, and ends with status 70
                 raise RuntimeError(f"cannot set up a program: {failure.decode('utf-8', 'replace')}")
             watch = Watch(self.clock, child, limits)
             answers = streams["answers"]

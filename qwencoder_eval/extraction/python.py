@@ -66,7 +66,7 @@ _STATEMENT = re.compile(rf"(?!{_CONTINUATION.pattern})[^ \t\f\r#\\]")
 _UNUSUAL = re.compile(r"\r(?!\n|\Z)|^[ \t\f]*+\\", re.MULTILINE)
 _TOKENS_END = re.compile(r"EOF in multi-line|unterminated triple-quoted")
 
-_warnings_lock = threading.Lock()  # warnings.catch_warnings swaps the filters of the whole process
+warnings_lock = threading.Lock()  # warnings.catch_warnings swaps the filters of the whole process
 
 
 def sanitize(text: str, entry_point: str | None = None) -> str:
@@ -109,7 +109,7 @@ def longest_parsing_span(text: str) -> str | None:
         return None
     search = _Search(text)
     try:
-        with _warnings_lock, warnings.catch_warnings():
+        with warnings_lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes; as errors they would become SyntaxError
             first, end = search.longest()
     except _OverBudgetError:

@@ -12,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import SandboxError
@@ -19,6 +20,7 @@ from ..types import Program, Result
 from .languages import Language
 
 Decided = Callable[[bytes | bytearray], bool]  # of the answers so far: whether the rest does not matter
+GoesOn = Callable[[int, Result], bool]  # of the number of an input and what came of it: whether the next one is run
 STOP = b'{"stop": true}'
 LOST = 75  # status of a compile step whose warm compiler gave up (sandbox/service.py)
 REPORT_BYTES = 4096  # of what a program that reports may write
@@ -95,26 +97,67 @@ class Sandbox(ABC):
         if program.check:
             return self._step(program, language.check or language.compile or (), first=True, last=True, compiling=True)
         compiled = bool(language.compile) and not program.calls
-        if compiled:
-            built = self._compile(program)
-            if (built.ending, built.status) != ("exit", 0):
-                self._step(program, ("true",), first=False, last=True)  # wipes
-                return replace(built, ending="compile_error") if built.ending in ("exit", "signal") else built
-        argv = (*language.run, *program.args)
+        if compiled and (failed := self._refused(program)):
+            return failed
+        argv = self._named(program, (*language.run, *program.args))
         return self._step(program, argv, first=not compiled, last=True, decided=decided)
+
+    def run_each(self, program: Program, inputs: Sequence[str], goes_on: GoesOn) -> list[Result]:
+        """Compile a program once and run it on one standard input after the other, as long as ``goes_on`` says so.
+
+        A result for each input that was run; or one, of the compiler, where that refused. Every run is a process of its
+        own with all limits, and nothing of it runs on when the next one starts. Files stay: a program finds what its
+        last run left, and where that took away what it needs, it has only itself to blame. Others find nothing.
+
+        Raises SandboxError where the sandbox failed, not the program.
+        """
+        compiled = bool(self.language.compile)
+        if compiled and (failed := self._refused(program)):
+            return [failed]
+        argv = self._named(program, (*self.language.run, *program.args))
+        found: list[Result] = []
+        for number, stdin in enumerate(inputs):
+            first, last = not (compiled or number), number == len(inputs) - 1
+            one = replace(program, stdin=stdin)
+            found.append(self._step(one, argv, first=first, last=last, again=number > 0))
+            if not last and not goes_on(number, found[-1]):
+                self._wipe(program)
+                break
+        return found
+
+    def _refused(self, program: Program) -> Result | None:
+        """Compile; what the compiler came to where there is nothing to run."""
+        built = self._compile(program)
+        if (built.ending, built.status) == ("exit", 0):
+            return None
+        self._wipe(program)
+        return replace(built, ending="compile_error") if built.ending in ("exit", "signal") else built
+
+    def _wipe(self, program: Program) -> None:
+        """The last step of a program that has no other."""
+        nothing = Program(program.language, {}, limits=program.limits)
+        self._step(nothing, ("true",), first=False, last=True, again=True)
+
+    def _named(self, program: Program, argv: Sequence[str]) -> tuple[str, ...]:
+        """A command of the language with the name of this program's main file, and its stem, in place of its own."""
+        if not program.main:
+            return tuple(argv)
+        names = {self.language.file: program.main, Path(self.language.file).stem: Path(program.main).stem}
+        return tuple(names.get(word, word) for word in argv)
 
     def _compile(self, program: Program) -> Result:
         """By the warm compiler of this sandbox where it has one and that does not give up, else by the plain one."""
         language, args = self.language, program.compile_args
         assert language.compile
+        plain = (*self._named(program, language.compile), *args)
         if self.warm and language.service:
-            argv = (language.file, *language.service_args, *args)
+            argv = (program.main or language.file, *language.service_args, *args)
             built = self._step(program, argv, first=True, last=False, compiling=True, service=True)
             if (built.ending, built.status) != ("exit", LOST):
                 return built
-            return self._step(program, (*language.compile, *args), first=False, last=False, compiling=True)
-        command = language.warm if self.warm and language.warm else language.compile
-        return self._step(program, (*command, *args), first=True, last=False, compiling=True)
+            return self._step(program, plain, first=False, last=False, compiling=True)
+        warm = (*self._named(program, language.warm), *args) if self.warm and language.warm else plain
+        return self._step(program, warm, first=True, last=False, compiling=True)
 
     def _step(
         self,
@@ -125,16 +168,18 @@ class Sandbox(ABC):
         decided: Decided | None = None,
         compiling: bool = False,
         service: bool = False,
+        again: bool = False,
     ) -> Result:
+        """One request to the agent. ``again``: a run before this one may have damaged what it needs."""
         if self.channel is None:
             raise SandboxError(f"{self.backend}: the sandbox is not running")
         self.programs += 1
         calls = program.calls
         limits = {**self.limits(program, compiling), "first": first, "last": last, "tell": decided is not None}
-        limits["service"] = service
+        limits |= {"service": service, "again": again}
         asked = {
-            "files": dict(program.files) if first else {},
-            "main": self.language.file,
+            "files": dict(program.files) if first or program.script else {},
+            "main": program.main or self.language.file,
             "argv": list(argv),
             "stdin": "" if compiling else program.stdin,
             "script": program.script,
@@ -184,7 +229,7 @@ class Sandbox(ABC):
             "file_bytes": language.file_bytes,
             "open_files": language.open_files,
             "processes": language.processes,
-            "stack_bytes": language.stack_bytes,
+            "stack_bytes": limits.stack_bytes or language.stack_bytes,
             "environment": {**language.environment, **program.environment},
         }
 

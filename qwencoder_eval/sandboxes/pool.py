@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 from ..errors import QcevalError, SandboxError
 from ..types import Program, Result
-from .base import Backend, Decided, Sandbox
+from .base import Backend, Decided, GoesOn, Sandbox
 from .languages import language
 
+Found = TypeVar("Found")
 ATTEMPTS = 3  # sandboxes that may die under a program before that is reported
 RECYCLE_AFTER = 5000  # programs that one sandbox runs before a fresh one takes its place
 
@@ -81,12 +83,20 @@ class Pool:
     def run(self, program: Program, decided: Decided | None = None) -> Result:
         """Raises SandboxError where several fresh sandboxes could not do it. ``decided``: see ``Sandbox.run``."""
         with self._counted(alone=False):
-            return self._attempt(program, decided)
+            return self._attempt(program.language, lambda sandbox: sandbox.run(program, decided))
+
+    def run_each(self, program: Program, inputs: Sequence[str], goes_on: GoesOn) -> list[Result]:
+        """On one standard input after the other, see ``Sandbox.run_each``.
+
+        Raises SandboxError where several fresh sandboxes could not do it; each of them begins with the first input.
+        """
+        with self._counted(alone=False):
+            return self._attempt(program.language, lambda sandbox: sandbox.run_each(program, inputs, goes_on))
 
     def run_alone(self, program: Program, decided: Decided | None = None) -> Result:
         """Wait until no other program runs, and let none start meanwhile."""
         with self._counted(alone=True):
-            return self._attempt(program, decided)
+            return self._attempt(program.language, lambda sandbox: sandbox.run(program, decided))
 
     @contextmanager
     def _counted(self, alone: bool) -> Iterator[None]:
@@ -102,13 +112,13 @@ class Pool:
                 self._waiting_alone -= alone
                 self._changed.notify_all()
 
-    def _attempt(self, program: Program, decided: Decided | None) -> Result:
+    def _attempt(self, name: str, use: Callable[[Sandbox], Found]) -> Found:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with self._sandbox(program.language) as sandbox:
+                with self._sandbox(name) as sandbox:
                     with self._changed:
                         self.programs += 1
-                    return sandbox.run(program, decided)
+                    return use(sandbox)
             except SandboxError:
                 if attempt == ATTEMPTS or self._closed:
                     raise

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..sandboxes.base import Decided
+from ..sandboxes.base import Decided, GoesOn
 from ..types import Outcome, Problem, Program, Result
 from .recorded import Recorded
 
@@ -14,7 +14,7 @@ EVIDENCE_CHARS = 4000  # of one field; a run keeps what is long compressed
 
 
 class Runner(Protocol):
-    """The sandboxes, as a scorer sees them. Both methods raise SandboxError where no sandbox will do it."""
+    """The sandboxes, as a scorer sees them. All methods raise SandboxError where no sandbox will do it."""
 
     def run(self, program: Program, decided: Decided | None = None) -> Result:
         """``decided`` says of the answers so far whether the rest does not matter: then the program is ended."""
@@ -22,6 +22,10 @@ class Runner(Protocol):
 
     def run_alone(self, program: Program, decided: Decided | None = None) -> Result:
         """With nothing else of ours running: the second try of an ambiguous timeout."""
+        ...
+
+    def run_each(self, program: Program, inputs: Sequence[str], goes_on: GoesOn) -> list[Result]:
+        """Compile it once and run it on one standard input after the other: see ``Sandbox.run_each``."""
         ...
 
 
