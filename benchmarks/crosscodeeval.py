@@ -5,7 +5,7 @@ from functools import cached_property
 from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
 from qwencoder_eval.datasets.rows import Rows
 from qwencoder_eval.extraction.repository_level import as_many_lines_as_expected, first_statement
-from qwencoder_eval.fim_bench import by_qwen, problem_of, retrieved_first
+from qwencoder_eval.fim_bench import RetrievedFirst, by_qwen, problem_of
 from qwencoder_eval.scoring.matches import MatchScorer
 from qwencoder_eval.types import Sampling
 
@@ -27,8 +27,8 @@ class CrossCodeEval(Benchmark):
 
     ``qwen``: the retrieved text stands in the suffix, behind the right context. ``cceval``: it stands above the left
     context, there is no right one, and identifiers count too, by what README.md there recommends
-    (scripts/vllm_inference.py). That cuts the left context to its last 3,434 tokens and the retrieved text to 12,800;
-    here both are whole.
+    (scripts/vllm_inference.py): 16,384 tokens, of which 12,800 are for what was retrieved, 50 are generated and 100 are
+    left over.
     """
 
     name = "crosscodeeval"
@@ -42,7 +42,7 @@ class CrossCodeEval(Benchmark):
     def asking(self):
         rows = Rows(file=f"crosscodeeval/{LANGUAGES[self.part]}/line_completion_oracle_bm25.jsonl", unseen=True)
         sampled = Sampling(temperature=0.2, top_p=0.95, max_tokens=50)
-        return {"qwen": by_qwen(rows), "cceval": Asking(rows, retrieved_first, sampled)}
+        return {"qwen": by_qwen(rows), "cceval": Asking(rows, RetrievedFirst(16384 - 50 - 12800 - 100, 12800), sampled)}
 
     @cached_property
     def scoring(self):

@@ -5,7 +5,7 @@ from functools import cached_property
 from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
 from qwencoder_eval.datasets.rows import Rows
 from qwencoder_eval.extraction.repository_level import as_answered, as_many_lines_as_expected, before_special_tokens
-from qwencoder_eval.fim_bench import LONG, SHORT, by_qwen, problem_of, retrieved_first
+from qwencoder_eval.fim_bench import LONG, SHORT, RetrievedFirst, by_qwen, problem_of
 from qwencoder_eval.scoring.matches import MatchScorer
 from qwencoder_eval.types import Sampling
 
@@ -53,7 +53,7 @@ class RepoEval(Benchmark):
         return {
             "as-run": by_qwen(rows, *AS_RUN[self.part]),
             "as-reported": by_qwen(rows, *AS_REPORTED[self.part]),
-            "authors": Asking(rows, retrieved_first, Sampling(max_tokens=AUTHORS[self.part])),
+            "authors": Asking(rows, RetrievedFirst(), Sampling(max_tokens=AUTHORS[self.part])),
         }
 
     @cached_property

@@ -42,11 +42,7 @@ class Safim(Benchmark):
     apart = {"block_v2": "newer files, which upstream checks contamination with; not in its average"}
     decontaminate = ("prompt", "ground_truth")
 
-    @property
-    def profiles(self):
-        return {"safim": ("sampled", "passing"), "qwen": ("greedy", "passing")} | (
-            {} if self.part == "api" else {"executed": ("sampled", "executed")}
-        )
+    profiles = {"safim": ("sampled", "passing"), "qwen": ("greedy", "passing"), "executed": ("sampled", "executed")}
 
     @property
     def asking(self):
@@ -59,8 +55,8 @@ class Safim(Benchmark):
     @property
     def scoring(self):
         extract = EXTRACT[self.part]
-        if self.part == "api":
-            return {"passing": Scoring(extract, ApiCallScorer(self.name), ks=(1,))}
+        if self.part == "api":  # nothing of which is ever run
+            return dict.fromkeys(("passing", "executed"), Scoring(extract, ApiCallScorer(self.name), ks=(1,)))
         return {
             "passing": Scoring(extract, StdioScorer(self.name), ks=(1,)),
             "executed": Scoring(extract, StdioScorer(self.name, unrun=False), ks=(1,)),

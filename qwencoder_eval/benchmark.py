@@ -6,6 +6,7 @@ different rules, and any scoring that shares an asking can re-score its completi
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import re
 from collections import Counter
@@ -14,10 +15,11 @@ from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
+from .datasets.haystacks import chosen_haystack
 from .datasets.rows import Row, Rows, load, unchecked
 from .errors import DatasetError, PluginError, QcevalError, UsageError
 from .scoring.base import Scorer
-from .types import Completion, Outcome, Problem, Prompt, Sampling, Turn
+from .types import Completion, Haystack, Outcome, Problem, Prompt, Sampling, Turn
 
 Extract = Callable[[Problem, Completion], str | None]
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
@@ -29,7 +31,8 @@ class Asking:
     """How a model is asked: which rows, which prompt, which sampling.
 
     ``select`` says which rows are asked, all without it. ``shots`` says which rows are shown as solved examples: then
-    ``prompt`` takes a second argument, the list of their problems.
+    ``prompt`` takes a second argument, the list of their problems. ``haystack`` is code that prompts are made with, as
+    it is pinned: then the second argument is the one in use, which may be the user's.
     """
 
     rows: Rows
@@ -37,6 +40,7 @@ class Asking:
     sampling: Sampling = field(default_factory=Sampling)
     select: Callable[[Row], bool] | None = None
     shots: Callable[[Row], bool] | None = None
+    haystack: Haystack | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,10 @@ class Benchmark:
 
     A benchmark of several ``parts`` (languages, say) is one object for each: ``part`` says which, ``name`` is then
     ``NAME:PART``, and asking, scoring, profiles and golden may be properties that look at it. The score of all is the
-    mean of the parts, but of those in ``apart``, which stand beside it with the reason given. With ``other_parts``, a
-    pattern, there are more parts than can be listed (windows of time, say): then ``NAME`` alone is a benchmark too, of
-    everything, and the listed parts are the published ones.
+    mean of the parts, but of those in ``apart``, which stand beside it with the reason given; each part weighs the
+    same, or with ``weighted`` as many problems as it has. With ``other_parts``, a pattern, there are more parts than
+    can be listed (windows of time, say): then ``NAME`` alone is a benchmark too, of everything, and the listed parts
+    are the published ones.
 
     ``known_failures``: why references are known to fail (a few words) -> ids of problems; ``qceval check`` says it.
 
@@ -108,6 +113,7 @@ class Benchmark:
     max_turns: ClassVar[int] = 1
     known_failures: ClassVar[Mapping[str, Sequence[str]]] = {}
     apart: ClassVar[Mapping[str, str]] = {}
+    weighted: ClassVar[bool] = False
     trusted: ClassVar[bool] = False  # reference solutions of these rows may run without a sandbox
     file: ClassVar[Path]  # set by registration
 
@@ -133,6 +139,7 @@ class Profile:
     name: str
     shots: list[Problem] = field(default_factory=list, compare=False)
     hashes: list[str] = field(default_factory=list, compare=False)  # of the rows, as they were found
+    recorded: Haystack | None = None  # that of a run which is looked at again
 
     @property
     def asking(self) -> Asking:
@@ -165,8 +172,16 @@ class Profile:
             raise DatasetError(f"{self.benchmark.file}: problem: id {doubled!r} {times} times; ids must be unique")
         return found
 
+    @property
+    def haystack(self) -> Haystack | None:
+        """The one in use. Raises DatasetError where the user's cannot be read."""
+        pinned = self.asking.haystack
+        return pinned and (self.recorded or chosen_haystack(pinned))
+
     def prompt(self, problem: Problem) -> Prompt:
-        """What the model is asked; examples are known once ``problems`` has read the rows."""
+        """What the model is asked; examples are known once ``problems`` has read the rows. Raises DatasetError."""
+        if self.asking.haystack:
+            return self.asking.prompt(problem, self.haystack)
         return self.asking.prompt(problem, self.shots) if self.asking.shots else self.asking.prompt(problem)
 
     def other_versions(self) -> set[str]:
@@ -189,13 +204,14 @@ class Profile:
 
     @property
     def dataset_hash(self) -> str:
-        """The pin, or else the hash of what was found. Raises DatasetError."""
+        """The pin, or else the hash of what was found; with the haystack's where there is one. Raises DatasetError."""
         rows = self.asking.rows
-        if not rows.inline and not rows.unseen:
-            return rows.sha256
-        if not self.hashes:
+        if (rows.inline or rows.unseen) and not self.hashes:
             self.problems(offline=True)
-        return self.hashes[0]
+        found = self.hashes[0] if rows.inline or rows.unseen else rows.sha256
+        if haystack := self.haystack:
+            return hashlib.sha256(f"{found} {haystack.sha256}".encode()).hexdigest()
+        return found
 
 
 def profile(benchmark: Benchmark, name: str | None) -> Profile:

@@ -1,7 +1,7 @@
 """Where things are: the project's own folders, the user's data, cache and results.
 
 Settings come from the environment first, then ``qceval.toml`` in the working directory (keys in lower
-case without the prefix: ``data``, ``cache``, ``results``), then the defaults below.
+case without the prefix: ``data``, ``cache``, ``results``, ``haystack``), then the defaults below.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def settings() -> dict[str, str]:
         table = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not TOML ({error}); correct or remove it") from None
-    unknown = sorted(set(table) - {"data", "cache", "results"})
+    unknown = sorted(set(table) - {"data", "cache", "results", "haystack"})
     if unknown:
-        raise InputError(f"{path}: unknown key {unknown[0]!r}; known: data, cache, results")
+        raise InputError(f"{path}: unknown key {unknown[0]!r}; known: data, cache, results, haystack")
     return {key: str(value) for key, value in table.items()}
 
 
@@ -62,3 +62,15 @@ def cache_folder() -> Path:
 
 def results_folder() -> Path:
     return Path(os.environ.get("QCEVAL_RESULTS") or settings().get("results") or "results").expanduser()
+
+
+def haystack_folder() -> Path | None:
+    """The code that needles are hidden in, where the user wants another than the benchmark's own."""
+    named = os.environ.get("QCEVAL_HAYSTACK") or settings().get("haystack")
+    if not named:
+        return None
+    path = Path(named).expanduser()
+    if not path.is_dir():
+        origin = "QCEVAL_HAYSTACK" if os.environ.get("QCEVAL_HAYSTACK") else "qceval.toml: haystack"
+        raise InputError(f"{origin}: {path} is not a folder; name one with Python files")
+    return path

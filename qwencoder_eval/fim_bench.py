@@ -35,9 +35,15 @@ def by_qwen(rows: Rows, generated: int = SHORT, reckoned: int = SHORT) -> Asking
     return Asking(rows, RetrievedInSuffix(left), Sampling(max_tokens=generated))
 
 
-def retrieved_first(problem: Problem) -> Continue:
-    """From left to right, the retrieved text above the code: the way of the benchmarks' authors. Nothing is cut."""
-    return Continue(f"{problem.fields['retrieved']}\n{problem.stub}")
+@dataclass(frozen=True, slots=True)
+class RetrievedFirst:
+    """From left to right, the retrieved text above the code: the way of the benchmarks' authors. None cuts nothing."""
+
+    left: int | None = None
+    retrieved: int | None = None
+
+    def __call__(self, problem: Problem) -> Continue:
+        return Continue(problem.stub, problem.fields["retrieved"], self.retrieved, self.left)
 
 
 def problem_of(row: Row, language: str = "python", by_repository: bool = False) -> Problem:

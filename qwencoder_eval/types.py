@@ -52,9 +52,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """Ask for the text that follows ``text``."""
+    """Ask for what follows ``text``; ``before``, if there is any, stands above it, with a newline between them.
+
+    The budgets (tokens) say how much is kept where a benchmark's rule cuts: of ``before`` its beginning, of ``text``
+    its end. None keeps all.
+    """
 
     text: str
+    before: str | None = None
+    before_tokens: int | None = None
+    text_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +264,8 @@ class Program:
     a fork of the agent, which has the interpreter and common modules loaded; with ``suite`` there too, with its unit
     tests. With ``check`` only its syntax is checked, in the way of its language. ``compile_args`` are the compiler's,
     beside the language's own; ``environment`` goes before the language's. ``main`` is the main file's name where it
-    cannot be the language's, as with public classes of Java.
+    cannot be the language's, as with public classes of Java. ``folder``, a path on this machine, is there to be read;
+    the variable QCEVAL_ASSETS says where.
     """
 
     language: str
@@ -273,6 +281,7 @@ class Program:
     compile_args: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     main: str = ""
+    folder: str = ""
 
 
 Ending = Literal[

@@ -17,7 +17,7 @@ from qwencoder_eval.errors import DatasetError, InputError, PluginError, UsageEr
 from qwencoder_eval.extraction.programs import as_program, sanitized_program
 from qwencoder_eval.registry import discover
 from qwencoder_eval.scoring.calls import CallScorer
-from qwencoder_eval.types import Chat, Completion, Continue, Outcome, Problem
+from qwencoder_eval.types import Completion, Continue, Outcome, Problem, Prompt
 
 ROWS = ({"id": "x/0", "stub": "def f(x):\n"}, {"id": "x/1", "stub": "def g(x):\n"})
 
@@ -224,7 +224,7 @@ def test_every_golden_vector_is_a_row_of_its_benchmark(name: str) -> None:
         problem = benchmark.problem(dict(vector.row))
         assert set(vector.expect) == set(chosen.scoring.scorer.checks)
         assert set(vector.expect.values()) <= set(Outcome)
-        assert isinstance(chosen.prompt(problem), Continue | Chat)
+        assert isinstance(chosen.prompt(problem), Prompt)
         assert benchmark.problem(dict(vector.row)) == problem, "a pure function of the row"
         assert set(benchmark.decontaminate) & set(vector.row)
 

@@ -77,7 +77,7 @@ def means(benches: Sequence[Benchmark], reports: Sequence[dict[str, Any]]) -> li
     for bench, report in zip(benches, reports, strict=True):
         if bench.part and not bench.other_parts:  # windows overlap
             by_name.setdefault(type(bench).name, (bench, []))[1].append(report)
-    found = (mean_of_parts(own, bench.apart) for bench, own in by_name.values())
+    found = (mean_of_parts(own, bench.apart, bench.weighted) for bench, own in by_name.values())
     return [mean for mean in found if mean]
 
 

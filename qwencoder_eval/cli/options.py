@@ -33,6 +33,22 @@ def apply(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
+def _use_haystack(context: click.Context, _: click.Parameter, folder: Path | None) -> None:
+    """As the setting, until the command has ended."""
+    if folder is None:
+        return
+    old = os.environ.get("QCEVAL_HAYSTACK")
+    os.environ["QCEVAL_HAYSTACK"] = str(folder)
+
+    def restore() -> None:
+        if old is None:
+            os.environ.pop("QCEVAL_HAYSTACK", None)
+        else:
+            os.environ["QCEVAL_HAYSTACK"] = old
+
+    context.call_on_close(restore)
+
+
 plugins = click.option(
     "--plugins",
     type=click.Path(path_type=Path),
@@ -41,6 +57,14 @@ plugins = click.option(
     help="More benchmarks, a file each.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+haystack = click.option(
+    "--haystack",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    expose_value=False,
+    callback=_use_haystack,
+    help="Other code to hide needles in; its *.py files.",
+)
 offline = click.option("--offline", is_flag=True, help="Open no connection; data must be here.")
 one_bench = click.option("--bench", required=True, metavar="NAME", help="The benchmark; see qceval list.")
 profile = click.option(

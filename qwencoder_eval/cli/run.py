@@ -30,6 +30,7 @@ from .options import say
 @generation.sampling
 @generation.engine
 @generation.server
+@options.haystack
 @options.running
 def run_command(
     bench: str, backend: str, samples: Path | None, profile_name: str | None, limit: int | None, n: int | None,

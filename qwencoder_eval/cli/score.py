@@ -26,6 +26,7 @@ from .evaluation import evaluate, finish, load
 )
 @click.option("--model", metavar="M", help="Whose outputs they are; the file's name by default.")
 @options.profile
+@options.haystack
 @options.running
 def score_command(
     bench: str, files: tuple[Path, ...], model: str | None, profile_name: str | None, **flags: Any

@@ -29,6 +29,7 @@ FOLLOWING = ("    return", "\n", " the", "def ", "x")
 @click.option("--problem", metavar="ID", help="Which problem; the first by default.")
 @click.option("--tokens", is_flag=True, help="Every token with its id; needs --model.")
 @generation.asking
+@options.haystack
 @options.offline
 @options.plugins
 @options.as_json

@@ -41,6 +41,11 @@ def last_fence(text: str, languages: tuple[str, ...] = ()) -> str | None:
     return None if last is None else _content(text, last)
 
 
+def fenced(text: str) -> Iterator[str]:
+    """The contents of all fenced blocks, in order. Rule: CommonMark 0.31.2, section 4.5."""
+    return (_content(text, block) for block in _blocks(text))
+
+
 def _matching(text: str, languages: tuple[str, ...]) -> Iterator[_Block]:
     wanted = {language.casefold() for language in languages}
     return (block for block in _blocks(text) if not wanted or block.language in wanted)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import InfrastructureError
-from ..types import Chat, Choice, Completion, Prompt
+from ..types import Choice, Completion, Prompt, is_chat
 from .base import Answer, Request
 from .rendering import Rendered, Renderer
 
@@ -310,7 +310,7 @@ def finished(request: Request, text: str, reason: str | None, profile: Any, thin
     ends = [at for stop in request.sampling.stop if (at := answer.find(stop)) >= 0]
     if ends:
         answer, reason = answer[: min(ends)], "stop"
-    form: Literal["whole", "continuation"] = "whole" if isinstance(request.prompt, Chat) else "continuation"
+    form: Literal["whole", "continuation"] = "whole" if is_chat(request.prompt) else "continuation"
     return Completion(answer, form, "length" if reason == "length" else "stop", thoughts=thoughts)
 
 

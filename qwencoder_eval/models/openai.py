@@ -21,11 +21,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import InfrastructureError, UsageError
-from ..types import Chat, Choice, Completion, Continue, Infill, Prompt
+from ..types import Chat, Choice, Completion, Infill, Needle, Prompt
 from .base import Answer, Request
 from .engine import chosen, finished
 from .profiles import Kind, ModelProfile
-from .rendering import ASKED, Renderer, infill_text
+from .rendering import ASKED, Renderer, check_formats, continued_text, infill_text, kind_for
 
 TOO_LONG = re.compile(
     r"context.?(length|window|size)|maximum.{0,20}(length|tokens)|too (long|many tokens)|exceed|cannot be greater", re.I
@@ -100,15 +100,12 @@ class OpenAIModel:
     def rendered(self, prompt: Prompt) -> Any:
         if self.renderer:
             self.renderer.check(prompt)
-        elif isinstance(prompt, Infill) and not self.profile.infill:
-            raise UsageError(
-                f"the benchmark asks for infilling, and the profile {self.profile.name} has no format for it; "
-                "choose another --model-profile"
-            )
-        wanted = {Chat: "chat", Continue: "base"}.get(type(prompt))
+        else:
+            check_formats(self.profile, prompt)
+        wanted = kind_for(prompt)
         if not self.renderer and not self.force and self.kind and wanted and wanted != self.kind:
             raise UsageError(
-                f"the benchmark asks for {ASKED[type(prompt)]}, and {self.name} is named like a {self.kind} model; "
+                f"the benchmark asks for {ASKED[wanted]}, and {self.name} is named like a {self.kind} model; "
                 f"choose another --profile, say --kind {wanted} where that is wrong, or --force it"
             )
         return {name: value for _, body in self.bodies(prompt) for name, value in body.items()}
@@ -156,7 +153,9 @@ class OpenAIModel:
         if isinstance(prompt, Infill):
             text = infill_text(self.profile, prompt, lambda text, tokens, keep_end: _cut(text, tokens, keep_end))
             return [("completions", {"prompt": text})]
-        return [("completions", {"prompt": prompt.text})]
+        if isinstance(prompt, Needle):
+            raise UsageError("this benchmark's prompts are as many tokens as it says; name the model's --tokenizer")
+        return [("completions", {"prompt": continued_text(prompt, _cut)})]
 
 
 def _cut(text: str, tokens: int | None, keep_end: bool) -> str:

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..datasets import haystacks
 from ..errors import InfrastructureError, InputError, UsageError
-from ..types import Chat, Choice, Continue, Infill, Message, Prompt
+from ..types import Chat, Choice, Continue, Infill, Message, Needle, Prompt, is_chat
+from . import needles
 from .checkpoint import Checkpoint, files_digest
 from .profiles import Kind, ModelProfile, by_files, kind_by_name, named
 
 PREFILL = "qceval-cuts-here-7f3a"  # stands for the end of an open answer while a template renders it
-ASKED = {Continue: "a text to continue", Chat: "a chat", Infill: "an infilling", Choice: "a choice"}
+ASKED = {"base": "a text to continue", "chat": "a chat"}
+
+
+def kind_for(prompt: Prompt) -> Kind | None:
+    """The kind of model that a prompt is for, None where both will do."""
+    if is_chat(prompt):
+        return "chat"
+    return "base" if isinstance(prompt, (Continue, Needle)) else None
+
+
+def check_formats(profile: ModelProfile, prompt: Prompt) -> None:
+    """Raises UsageError where the model's profile has no format for such prompts."""
+    if isinstance(prompt, Infill) and not profile.infill:
+        wanted = "infilling"
+    elif isinstance(prompt, Needle) and prompt.form == "repository" and not profile.file:
+        wanted = "the files of a repository"
+    else:
+        return
+    raise UsageError(
+        f"the benchmark asks for {wanted}, and the profile {profile.name} has no format for it; choose another "
+        "--model-profile"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +81,7 @@ class Renderer:
             model_type = str(checkpoint.config.get("model_type", ""))
             self.profile, self.why = by_files(model_type, self.vocabulary, name)
         self.kind: Kind = kind or self._kind(name)
+        self._laid: dict[tuple[str, str], needles.Laid] = {}
 
     @cached_property
     def vocabulary(self) -> dict[str, int]:
@@ -92,36 +116,51 @@ class Renderer:
 
     def check(self, prompt: Prompt) -> None:
         """Raises UsageError where this model is not one for such prompts."""
-        if isinstance(prompt, Infill) and not self.profile.infill:
-            raise UsageError(
-                f"the benchmark asks for infilling, and the profile {self.profile.name} has no format for it; "
-                "choose another --model-profile"
-            )
+        check_formats(self.profile, prompt)
         if self.force:
             return
-        wanted = {Chat: "chat", Continue: "base"}.get(type(prompt))
+        wanted = kind_for(prompt)
         if wanted and wanted != self.kind:
             raise UsageError(
-                f"the benchmark asks for {ASKED[type(prompt)]}, and this is a {self.kind} model; choose another "
+                f"the benchmark asks for {ASKED[wanted]}, and this is a {self.kind} model; choose another "
                 f"--profile or model, say --kind {wanted} where that is wrong, or --force it"
             )
-        if isinstance(prompt, Chat) and not self.tokenizer.chat_template:
+        if is_chat(prompt) and not self.tokenizer.chat_template:
             raise UsageError("the model has no chat template; give one with --chat-template FILE")
 
     def render(self, prompt: Prompt) -> Rendered:
-        """Raises UsageError where the prompt cannot be rendered for this model."""
+        """Raises UsageError where the prompt cannot be rendered for this model, DatasetError without its haystack."""
+        if isinstance(prompt, Needle):
+            return self._needle(prompt)
         if isinstance(prompt, Choice):
             return self._choice(prompt)
         if isinstance(prompt, Continue):
-            return self._rendered(prompt.text, self._encode(prompt.text, special=True), self._stop_tokens())
+            text = continued_text(prompt, self.budget)
+            return self._rendered(text, self._encode(text, special=True), self._stop_tokens())
         if isinstance(prompt, Chat):
             text = self.chat_text(prompt)
             rendered = self._rendered(text, self._encode(text), self._stop_tokens())
-            if self.profile.think and text.rstrip().endswith(self.profile.think[0]):
-                return Rendered(rendered.tokens, rendered.text, rendered.stop_tokens, thinking=True)
-            return rendered
+            return replace(rendered, thinking=self._opens_thought(text))
         text = self.infill_text(prompt)
         return self._rendered(text, self._encode(text, special=True), self._stop_tokens(self.profile.infill_stop))
+
+    def _opens_thought(self, text: str) -> bool:
+        return bool(self.profile.think) and text.rstrip().endswith(self.profile.think[0])
+
+    def _needle(self, prompt: Needle) -> Rendered:
+        template = needles.template_of(self.profile, prompt)
+        tokenizer = needles.Tokenizer(self._encode_plain, self._encode, self._shown)
+        if (haystack := (prompt.haystack.sha256, template)) not in self._laid:
+            self._laid[haystack] = needles.Laid(haystacks.read(prompt.haystack), template, tokenizer)
+        before, behind = needles.ends(
+            self.profile, prompt, lambda asked: self.chat_text(Chat((Message("user", asked),)))
+        )
+        first = self._encode(before, special=prompt.form != "chat")
+        tokens = needles.with_needle(prompt, self._laid[haystack], first, self._encode(behind), tokenizer)
+        stops = self._stop_tokens(self.profile.infill_stop if prompt.form == "repository" else ())
+        return Rendered(
+            tuple(tokens), self._shown(tokens), stops, thinking=is_chat(prompt) and self._opens_thought(behind)
+        )
 
     def chat_text(self, prompt: Chat) -> str:
         messages = list(prompt.messages)
@@ -176,6 +215,12 @@ class Renderer:
         clean = text.encode("utf-8", "replace").decode() if not text.isascii() else text
         return list(self.tokenizer(clean, add_special_tokens=special, truncation=False)["input_ids"])
 
+    def _encode_plain(self, text: str) -> list[int]:
+        """Of code that may name special tokens, and must not be cut by them."""
+        clean = text.encode("utf-8", "replace").decode() if not text.isascii() else text
+        asked = {"add_special_tokens": False, "truncation": False, "split_special_tokens": True}
+        return list(self.tokenizer(clean, **asked)["input_ids"])
+
     def _rendered(self, text: str, tokens: Sequence[int], stop_tokens: tuple[int, ...]) -> Rendered:
         return Rendered(tuple(tokens), text, stop_tokens)
 
@@ -209,6 +254,12 @@ class Renderer:
         return None
 
 
+def continued_text(prompt: Continue, budget: Callable[[str, int | None, bool], str]) -> str:
+    """``budget``: as for ``infill_text``."""
+    text = budget(prompt.text, prompt.text_tokens, True)
+    return text if prompt.before is None else f"{budget(prompt.before, prompt.before_tokens, False)}\n{text}"
+
+
 def infill_text(
     profile: ModelProfile,
     prompt: Infill,
@@ -234,7 +285,7 @@ def infill_text(
     before = first + profile.repository.format(repository=prompt.repository) + files
     if profile.target:
         return before + profile.target.format(path=prompt.path, prefix=prefix, suffix=suffix) + last
-    return profile.infill.format(prefix=before + prefix, suffix=suffix) + last
+    return before + profile.infill.format(prefix=prefix, suffix=suffix) + last
 
 
 def by_relevance(

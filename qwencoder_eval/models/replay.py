@@ -36,6 +36,7 @@ FORMS: dict[str, Literal["continuation", "whole"]] = {
     "solution": "whole",
     "completion": "continuation",
     "generation": "whole",
+    "pred": "continuation",  # of Qwen's fim-bench
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import InfrastructureError, QcevalError, RunError
@@ -26,7 +26,7 @@ def board_of(
     """
     readable, said = with_verdicts(runs)
     apart, why = left_out_of_means(readable, registry)
-    board = leaderboard(readable, apart, sizes)
+    board = leaderboard(readable, apart, sizes, weighted_means(apart, registry))
     board.said[:0] = [*left_out, *said, *why]
     return board
 
@@ -75,6 +75,11 @@ def left_out_of_means(runs: Sequence[Finished], registry: Registry) -> tuple[dic
         except QcevalError as error:
             said[whole] = f"{whole}: no mean of its parts, as {error}"
     return apart, [line for whole, line in said.items() if whole not in apart]
+
+
+def weighted_means(wholes: Iterable[str], registry: Registry) -> set[str]:
+    """Of these benchmarks of several parts, all of which are here, those whose parts weigh by their problems."""
+    return {whole for whole in wholes if registry.load(f"{whole}:{registry.entries[whole].parts[0]}").weighted}
 
 
 def known(board: Leaderboard, registry: Registry) -> dict[str, Rebuilt]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -139,10 +139,12 @@ def leaderboard(
     runs: Iterable[Finished],
     apart: Mapping[str, Mapping[str, str] | None] | None = None,
     sizes: Mapping[str, float] | None = None,
+    weighted: Collection[str] = (),
 ) -> Leaderboard:
     """Raises RunError where the verdicts of a run cannot be read.
 
     ``apart``: of benchmarks of several parts those that are left out of the mean; without an entry they get none.
+    ``weighted``: benchmarks whose parts weigh as many problems in the mean as they have.
     ``sizes``: billions of parameters by model, where its name does not tell them.
     """
     board = Leaderboard()
@@ -156,7 +158,7 @@ def leaderboard(
                 board.cells[by_row[number], key] = _cell(score, notes, number)
     board.rows = sorted(set(by_row), key=lambda row: row.order)
     columns = [column for run in {run.column: run for run in board.runs}.values() for column in columns_of(run, board)]
-    columns = _told_apart(columns, board.runs) + means(board, by_row, apart or {})
+    columns = _told_apart(columns, board.runs) + means(board, by_row, apart or {}, weighted)
     board.columns = sorted(columns, key=lambda column: column.order)
     _mark_sampling(board)
     for column in board.columns:
@@ -261,7 +263,12 @@ def _short(identity: Mapping[str, Any], key: str) -> str:
     return f"{key} {text[:8] if len(text) > 40 else text}"
 
 
-def means(board: Leaderboard, by_row: Sequence[Row], apart: Mapping[str, Mapping[str, str] | None]) -> list[Column]:
+def means(
+    board: Leaderboard,
+    by_row: Sequence[Row],
+    apart: Mapping[str, Mapping[str, str] | None],
+    weighted: Collection[str],
+) -> list[Column]:
     """Adds a cell for every row that has several parts of a benchmark; means over other parts are other columns."""
     groups: dict[tuple[Row, str, str, str], list[int]] = defaultdict(list)
     for number, run in enumerate(board.runs):
@@ -275,7 +282,7 @@ def means(board: Leaderboard, by_row: Sequence[Row], apart: Mapping[str, Mapping
             (board.runs[number] for number in numbers if part_of(board.runs[number].report) not in left_out),
             key=lambda run: run.benchmark,
         )
-        report = mean_of_parts([run.report for run in of], left_out)
+        report = mean_of_parts([run.report for run in of], left_out, whole in weighted)
         if report is None:
             continue
         sheet = digest({"parts": [run.column for run in of]})[:12]
@@ -284,7 +291,8 @@ def means(board: Leaderboard, by_row: Sequence[Row], apart: Mapping[str, Mapping
             key = f"{sheet}/{whole}/{metric}"
             board.cells[row, key] = _cell(score, notes, None)
             parts = {part_of(run.report): f"{run.column}/{run.benchmark}/{metric}" for run in of}
-            said = f"{for_terminal(whole)}: mean of {len(parts)} parts, each weighing the same: {', '.join(parts)}"
+            weigh = "as many problems as it has" if whole in weighted else "the same"
+            said = f"{for_terminal(whole)}: mean of {len(parts)} parts, each weighing {weigh}: {', '.join(parts)}"
             found[key] = Column(
                 key, sheet, whole, whole, metric, version, profile, f"{len(parts)} parts", (said,), parts
             )

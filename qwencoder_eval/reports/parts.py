@@ -1,4 +1,4 @@
-"""The score of a benchmark of several parts: the mean of what its parts got, each part weighing the same."""
+"""The score of a benchmark of several parts: the mean of what its parts got."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def mean_of_parts(reports: Sequence[dict[str, Any]], apart: Mapping[str, str]) -> dict[str, Any] | None:
+def mean_of_parts(
+    reports: Sequence[dict[str, Any]], apart: Mapping[str, str], weighted: bool = False
+) -> dict[str, Any] | None:
     """One more document for the reports of a benchmark's parts; None where fewer than two of them have a score.
 
-    Parts that are ``apart`` are left out of the mean, and said.
+    Parts that are ``apart`` are left out of the mean, and said. ``weighted``: each of the others weighs as many
+    problems as it has, and else the same.
     """
     inside = [each for each in reports if each["scores"] and part_of(each) not in apart]
     if len(inside) < 2:
@@ -20,9 +23,11 @@ def mean_of_parts(reports: Sequence[dict[str, Any]], apart: Mapping[str, str]) -
     for metric in inside[0]["scores"][inside[0]["benchmark"]]:
         scores = [each["scores"][each["benchmark"]].get(metric) for each in inside]
         if all(scores):
-            found[metric] = {"name": f"{name} {inside[0]['dataset']['version']}", **mean_of_scores(scores)}
+            weights = [score["problems"] for score in scores] if weighted else ()
+            found[metric] = {"name": f"{name} {inside[0]['dataset']['version']}", **mean_of_scores(scores, weights)}
     others = [part_of(each) for each in reports if each not in inside]
     left_out = [f"not in the mean: {part}" + (f" ({apart[part]})" if part in apart else "") for part in others]
+    how = f"mean of {len(inside)} parts{', weighted by problems' if weighted else ''}"
     return {
         **{key: inside[0][key] for key in ("model", "profile", "dataset", "sandbox", "n")},
         "benchmark": name,
@@ -31,7 +36,7 @@ def mean_of_parts(reports: Sequence[dict[str, Any]], apart: Mapping[str, str]) -
         "samples": sum(each["samples"] for each in inside),
         "scores": {name: found},
         "outcomes": {},
-        "notes": [f"mean of {len(inside)} parts: {', '.join(part_of(each) for each in inside)}", *left_out],
+        "notes": [f"{how}: {', '.join(part_of(each) for each in inside)}", *left_out],
     }
 
 

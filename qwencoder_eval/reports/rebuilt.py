@@ -7,7 +7,7 @@ not here, or no longer the one of the run, nothing is made up: it says why.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..benchmark import Profile, profile
@@ -15,7 +15,7 @@ from ..errors import QcevalError
 from ..registry import Registry
 from ..runs.reading import Finished
 from ..stream.evaluate import content_digest
-from ..types import Chat, Choice, Completion, Continue, Infill, Problem, Prompt
+from ..types import Chat, Choice, Completion, Continue, Haystack, Infill, Needle, Problem, Prompt
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ def rebuilt(registry: Registry, run: Finished) -> Rebuilt:
         if run.profile not in benchmark.profiles:
             return Rebuilt(f"{run.benchmark} has no profile {run.profile} here")
         chosen = profile(benchmark, run.profile)
+        if recorded := run.report.get("haystack"):  # which need not be here: prompts name it and do not hold it
+            chosen = replace(chosen, recorded=Haystack(**recorded))
         if chosen.dataset_hash != run.report["dataset"]["sha256"]:
             return Rebuilt(f"{run.benchmark} has other rows here than the run was made with")
         if (version := run.rule.get("benchmark_version")) != benchmark.version:
@@ -71,12 +73,21 @@ def _with_prompts(run: Finished, chosen: Profile, problems: list[Problem]) -> Re
 def plain_parts(prompt: Prompt) -> list[tuple[str, str]]:
     """What a model is asked, as titles and texts."""
     match prompt:
-        case Continue(text):
-            return [("text to continue", text)]
+        case Continue():
+            above = [] if prompt.before is None else [("above it", prompt.before)]
+            return [*above, ("text to continue", prompt.text)]
         case Chat(messages):
             return [(message.role, message.content) for message in messages]
         case Infill():
             files = [(f"file {path}", text) for path, text in prompt.files]
-            return [*files, ("before the gap", prompt.prefix), ("behind the gap", prompt.suffix)]
+            parts = [*files, ("before the gap", prompt.prefix), ("behind the gap", prompt.suffix)]
+            return [*parts, ("retrieved, behind that", prompt.retrieved)] if prompt.retrieved else parts
         case Choice():
             return [("context", prompt.context), *(("continuation", text) for text in prompt.continuations)]
+        case Needle(haystack):
+            code = (
+                f"the beginning of {haystack.name} {haystack.sha256}, as {prompt.form}: {prompt.tokens} tokens in all\n"
+            )
+            needle = (f"needle at {prompt.depth:.1%}", prompt.text)
+            first = [("before the code", prompt.before)] if prompt.before else []
+            return [*first, ("code", code), needle, ("behind the code", prompt.ask)]

@@ -48,6 +48,8 @@ class Sandbox(ABC):
 
     backend: str
     hash_seed = 0
+    folder = ""  # on this machine: what programs may read, see ``Program.folder``
+    assets = "/assets"  # where they find it
     warm = False
 
     def __init__(self, language: Language, memory_bytes: int) -> None:
@@ -230,7 +232,11 @@ class Sandbox(ABC):
             "open_files": language.open_files,
             "processes": language.processes,
             "stack_bytes": limits.stack_bytes or language.stack_bytes,
-            "environment": {**language.environment, **program.environment},
+            "environment": {
+                **language.environment,
+                **program.environment,
+                **({"QCEVAL_ASSETS": self.assets} if self.folder else {}),
+            },
         }
 
     def _frame(self, deadline: float) -> bytearray:

@@ -156,6 +156,7 @@ class DockerSandbox(Sandbox):
             "pids_limit": self.language.processes,
             "nano_cpus": 1_000_000_000,
             "sysctls": NO_IPC,
+            "volumes": {self.folder: {"bind": self.assets, "mode": "ro"}} if self.folder else {},
             "log_config": {"Type": "none"},
             "working_dir": "/",
         }

@@ -80,6 +80,8 @@ class NamespacesSandbox(Sandbox):
             binds[str(bundled("sandbox") / name)] = f"/opt/qceval/{name}"
         for package in self.language.packages:
             binds |= _package_binds(package)
+        if self.folder:
+            binds[self.folder] = self.assets
         accounting = ["--accounting", "proc"]
         if self.cgroup:
             binds |= self.cgroup.binds

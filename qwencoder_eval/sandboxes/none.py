@@ -20,10 +20,11 @@ class NoneSandbox(Sandbox):
     backend = "none"
 
     def open(self) -> Channel:
-        self.folder = tempfile.mkdtemp(prefix="qceval-")
+        self.assets = self.folder
+        self.place = tempfile.mkdtemp(prefix="qceval-")
         agent = [sys.executable, "-s", "-B", str(bundled("sandbox") / "agent.py")]
         options = ["--user", "none", "--accounting", "proc", "--memory", str(self.memory_bytes), *self.preloading]
-        work = ["--work", str(Path(self.folder) / "work")]
+        work = ["--work", str(Path(self.place) / "work")]
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONHASHSEED": str(self.hash_seed), "LANG": "C.UTF-8"}
         self.process = ProcessChannel(agent + options + work, "none", env)
         return self.process
@@ -35,8 +36,8 @@ class NoneSandbox(Sandbox):
     def close(self) -> None:
         if process := self.__dict__.pop("process", None):
             process.close()
-        if folder := self.__dict__.pop("folder", None):
-            shutil.rmtree(folder, ignore_errors=True)
+        if place := self.__dict__.pop("place", None):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 class NoneBackend:

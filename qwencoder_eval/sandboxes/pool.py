@@ -73,7 +73,7 @@ class Pool:
         """
 
         def warm() -> None:
-            with contextlib.suppress(QcevalError), self._sandbox(name):
+            with contextlib.suppress(QcevalError), self._sandbox(name, ""):
                 pass
 
         for number in range(min(count, self.workers)):
@@ -83,7 +83,7 @@ class Pool:
     def run(self, program: Program, decided: Decided | None = None) -> Result:
         """Raises SandboxError where several fresh sandboxes could not do it. ``decided``: see ``Sandbox.run``."""
         with self._counted(alone=False):
-            return self._attempt(program.language, lambda sandbox: sandbox.run(program, decided))
+            return self._attempt(program, lambda sandbox: sandbox.run(program, decided))
 
     def run_each(self, program: Program, inputs: Sequence[str], goes_on: GoesOn) -> list[Result]:
         """On one standard input after the other, see ``Sandbox.run_each``.
@@ -91,12 +91,12 @@ class Pool:
         Raises SandboxError where several fresh sandboxes could not do it; each of them begins with the first input.
         """
         with self._counted(alone=False):
-            return self._attempt(program.language, lambda sandbox: sandbox.run_each(program, inputs, goes_on))
+            return self._attempt(program, lambda sandbox: sandbox.run_each(program, inputs, goes_on))
 
     def run_alone(self, program: Program, decided: Decided | None = None) -> Result:
         """Wait until no other program runs, and let none start meanwhile."""
         with self._counted(alone=True):
-            return self._attempt(program.language, lambda sandbox: sandbox.run(program, decided))
+            return self._attempt(program, lambda sandbox: sandbox.run(program, decided))
 
     @contextmanager
     def _counted(self, alone: bool) -> Iterator[None]:
@@ -112,10 +112,10 @@ class Pool:
                 self._waiting_alone -= alone
                 self._changed.notify_all()
 
-    def _attempt(self, name: str, use: Callable[[Sandbox], Found]) -> Found:
+    def _attempt(self, program: Program, use: Callable[[Sandbox], Found]) -> Found:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with self._sandbox(name) as sandbox:
+                with self._sandbox(program.language, program.folder) as sandbox:
                     with self._changed:
                         self.programs += 1
                     return use(sandbox)
@@ -125,9 +125,9 @@ class Pool:
         raise AssertionError
 
     @contextmanager
-    def _sandbox(self, name: str) -> Iterator[Sandbox]:
+    def _sandbox(self, name: str, folder: str) -> Iterator[Sandbox]:
         with self._slots:
-            sandbox = self._take(name)
+            sandbox = self._take(name, folder)
             try:
                 yield sandbox
             except BaseException:
@@ -145,18 +145,18 @@ class Pool:
             self._all.discard(sandbox)
         sandbox.stop()
 
-    def _take(self, name: str) -> Sandbox:
-        """An idle sandbox of this language, or a fresh one in the place of another language's."""
+    def _take(self, name: str, folder: str) -> Sandbox:
+        """An idle sandbox of this language and folder, or a fresh one in the place of another one."""
         with self._changed:
             for index in range(len(self._idle) - 1, -1, -1):
-                if self._idle[index].language.name == name:
+                if (self._idle[index].language.name, self._idle[index].folder) == (name, folder):
                     return self._idle.pop(index)
             spare = self._idle.pop(0) if self._idle else None
         if spare:
             self._discard(spare)
         wanted = language(name)
         sandbox = self.backend.sandbox(wanted, memory_for_each(wanted.memory_bytes, self.workers))
-        sandbox.hash_seed = self.hash_seed
+        sandbox.hash_seed, sandbox.folder = self.hash_seed, folder
         with self._changed:
             if self._closed:
                 raise SandboxError(f"{self.backend.name}: the pool is closed")

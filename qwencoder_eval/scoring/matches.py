@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from ..extraction.repository_level import function_bodies
 from ..types import Outcome, Problem, Program
 from .base import Judgement, Runner, short
 from .recorded import Recorded
@@ -28,14 +29,22 @@ Matched = tuple[bool, dict[str, float]]  # whether it is an exact match, and the
 
 
 def line(answer: str, problem: Problem) -> Matched:
-    """HumanEval-FIM in Qwen's evaluation, hm_fim/humaneval_fim.py: equal but for blanks around it."""
+    """HumanEval-FIM in Qwen's evaluation, hm_fim/humaneval_fim.py, and in BigCode's: equal but for blanks around it."""
     target = problem.tests["target"]
     return answer.strip() == target.strip(), {"es": edit_ratio(answer, target)}
 
 
 def qwen(answer: str, problem: Problem) -> Matched:
     """CrossCodeEval, CrossCodeLongEval and RepoEval in Qwen's evaluation, fim-bench/eval_metric.py."""
-    target = problem.tests["target"]
+    return compared_by_qwen(answer, problem.tests["target"])
+
+
+def qwen_function(answer: str, problem: Problem) -> Matched:
+    """Their function tasks, in Python: bodies of functions are compared, with what the prompt has of them."""
+    return compared_by_qwen(*function_bodies(problem.stub, answer, problem.tests["target"]))
+
+
+def compared_by_qwen(answer: str, target: str) -> Matched:
     plain = edit_similarity(answer.strip(), target.strip())
     return equal_tokens(answer, target), {"es": edit_ratio(answer, target), "es_repoeval": plain}
 
@@ -57,6 +66,7 @@ def repoeval(answer: str, problem: Problem) -> Matched:
 RULES: Mapping[str, tuple[Callable[[str, Problem], Matched], tuple[str, ...]]] = {
     "line": (line, ("es",)),
     "qwen": (qwen, ("es", "es_repoeval")),
+    "qwen-function": (qwen_function, ("es", "es_repoeval")),
     "cceval": (cceval, ("es", "id_em", "id_f1")),
     "repoeval": (repoeval, ("es",)),
 }

@@ -10,7 +10,7 @@ from ..sandboxes.base import Backend
 from ..sandboxes.pool import Pool
 from ..scoring.base import cut
 from ..scoring.references import References
-from ..types import Chat, Completion, Sample
+from ..types import Completion, Sample, is_chat
 from .evaluate import Judge
 
 
@@ -31,7 +31,7 @@ def failing(benchmark: Benchmark, backend: Backend) -> list[str]:
                 problem = benchmark.problem(dict(vector.row))
                 references = References(chosen.scoring.scorer, backend)
                 references.prepare([problem], 1, lambda done, total: None)
-                form = "whole" if isinstance(chosen.prompt(problem), Chat) else "continuation"  # as an engine has it
+                form = "whole" if is_chat(chosen.prompt(problem)) else "continuation"  # as an engine has it
                 sample = Sample(problem.id, 0, Completion(vector.output, form))  # type: ignore[arg-type]
                 judged = Judge(chosen.scoring, references, pool, None, {}).judge(problem, sample)
             except (QcevalError, KeyError, TypeError, ValueError) as error:

@@ -27,11 +27,12 @@ from ..sandboxes.none import UnneededBackend
 from ..sandboxes.pool import Pool, memory_for_each
 from ..scoring.base import cut, needs_sandbox
 from ..scoring.references import References
-from ..types import Problem, Sampling, Score
+from ..types import Needle, Problem, Sampling, Score
 from .evaluate import Judge, Progress, Work, content_digest, evaluate
 from .tally import Tally, default_ks
 
-FIRST_PROMPTS = 2  # rendered prompts that a run records word for word
+FIRST_PROMPTS = 2  # rendered prompts that a run records word for word ...
+RECORDED_CHARS, RECORDED_TOKENS = 200_000, 40_000  # ... up to these sizes; of longer ones beginning and end
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,9 @@ class Evaluation:
                 f"-k {max(self.ks)}: needs {max(self.ks)} samples a problem, not {self.sampling.n}; raise -n"
             )
         try:
-            first = [model.rendered(chosen.prompt(problem)) for problem in self.problems[:FIRST_PROMPTS]]
+            first = [bounded(model.rendered(chosen.prompt(problem))) for problem in self.problems[:FIRST_PROMPTS]]
+            if longest := longest_needle(chosen, self.problems):  # a haystack that is too short is told before any work
+                model.rendered(longest)
         except UsageError as error:
             raise UsageError(f"{chosen.benchmark.name}, profile {chosen.name}: {error}") from None
         generation = generation_key(chosen, self.problems, self.sampling, model)
@@ -163,6 +166,9 @@ class Evaluation:
             notes.append(f"partial: {len(self.problems)} of {len(self.everything)} problems")
         if not self.settings.scored:
             notes.append("not scored")
+        haystack = self.profile.haystack
+        if haystack and haystack != self.profile.asking.haystack:
+            notes.append(f"haystack: {haystack.name} {haystack.sha256[:12]}")
         if "first_turn" in tally.measures:
             notes.append(f"first turn: {tally.measures['first_turn']:g} of {tally.samples.total()} samples pass")
         explains = getattr(self.profile.scoring.scorer, "explains", {})
@@ -174,6 +180,7 @@ class Evaluation:
             "model": model.name,
             "profile": self.profile.name,
             "dataset": {"version": rows.version, "sha256": self.profile.dataset_hash},
+            **({"haystack": asdict(haystack)} if haystack else {}),
             "sandbox": self.backend.name,
             "n": self.sampling.n,
             "problems": len(self.problems),
@@ -278,6 +285,28 @@ def sampling_of(chosen: Profile, settings: Settings, model: Model, problems: Seq
     if sampling.n > 1 and sampling.temperature == 0 and model.name != "reference":
         raise UsageError(f"-n {sampling.n}: at temperature 0 all samples are the same; add --temperature 0.8")
     return sampling
+
+
+def longest_needle(chosen: Profile, problems: Sequence[Problem]) -> Needle | None:
+    if not chosen.asking.haystack:
+        return None
+    asked = [prompt for problem in problems if isinstance(prompt := chosen.prompt(problem), Needle)]
+    return max(asked, key=lambda prompt: prompt.tokens, default=None)
+
+
+def bounded(rendered: Any) -> Any:
+    """A rendered prompt, a JSON value, with the middle of very long texts and lists of tokens left out."""
+    if isinstance(rendered, dict):
+        return {key: bounded(value) for key, value in rendered.items()}
+    if isinstance(rendered, str) and (more := len(rendered) - RECORDED_CHARS) > 0:
+        half = RECORDED_CHARS // 2
+        return f"{rendered[:half]}\n[... {more} characters ...]\n{rendered[-half:]}"
+    if isinstance(rendered, list):
+        if (more := len(rendered) - RECORDED_TOKENS) > 0:
+            half = RECORDED_TOKENS // 2
+            rendered = [*rendered[:half], f"... {more} more ...", *rendered[-half:]]
+        return [bounded(each) for each in rendered]
+    return rendered
 
 
 def generation_key(chosen: Profile, problems: Sequence[Problem], sampling: Sampling, model: Model) -> dict[str, Any]:

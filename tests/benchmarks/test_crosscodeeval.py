@@ -209,7 +209,9 @@ def test_nothing_was_retrieved() -> None:
 
 
 def test_upstream_asks_from_left_to_right() -> None:
-    assert asked(row("def f():\n", "x", crossfile_context={"text": "# f"}), "cceval") == Continue("# f\ndef f():\n")
+    assert asked(row("def f():\n", "x", crossfile_context={"text": "# f"}), "cceval") == Continue(
+        "def f():\n", "# f", 12800, 3434
+    )
 
 
 def test_samplings() -> None:

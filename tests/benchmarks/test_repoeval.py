@@ -84,7 +84,7 @@ def test_lengths(part: str, which: str, generated: int, left: int | None) -> Non
     chosen = profile(benchmark, which)
     prompt = chosen.prompt(benchmark.problem(row("a", "b")))
     if left is None:
-        assert prompt == Continue("# other.py\n# x = 1\n\na")
+        assert prompt == Continue("a", "# other.py\n# x = 1\n")
     else:
         assert isinstance(prompt, Infill)
         assert (prompt.prefix_tokens, prompt.suffix_tokens, prompt.retrieved_tokens) == (left, 2048, 2048)

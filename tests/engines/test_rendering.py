@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,22 @@ def test_infillings_end_at_more_tokens(base: Renderer) -> None:
     names = {base.tokenizer.convert_ids_to_tokens(one) for one in rendered.stop_tokens}
     assert {"<|endoftext|>", "<|file_sep|>", "<|fim_pad|>"} <= names
     assert set(base.render(Continue("a")).stop_tokens) < set(rendered.stop_tokens)
+
+
+def test_a_model_without_infilling_is_refused_with_what_to_choose(
+    tiny: Path, qceval: Callable[..., subprocess.CompletedProcess[str]], shared_data: Path
+) -> None:
+    said = "the benchmark asks for infilling, and the profile generic has no format for it; choose another"
+    with pytest.raises(UsageError, match=said):
+        Renderer(Checkpoint(tiny / "base"), "base", "generic").check(Infill("a", "b"))
+    command = ("show-prompt", "--bench", "humaneval-fim:python", "--offline", "--model", tiny / "base")
+    refused = qceval(*command, "--model-profile", "generic")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"qceval: {said} --model-profile\n" in refused.stderr
+    shown = qceval(*command)
+    assert shown.returncode == 0
+    assert "⟦<|fim_prefix|>⟧" in shown.stdout
+    assert "max_tokens 64" in shown.stdout
 
 
 def test_budgets_are_in_tokens(base: Renderer) -> None:

@@ -171,6 +171,16 @@ def test_the_mean_of_parts_stands_behind_them_and_says_of_which(tmp_path: Path) 
     assert [board.cells[board.rows[0], key].value for key in mean.parts.values()] == [0.5, 1.0]
 
 
+def test_parts_weigh_as_many_problems_as_they_have_where_the_benchmark_says_so(tmp_path: Path) -> None:
+    parts(tmp_path, "a", c=[1, 1, 1], e=[0])
+    board = board_of(tmp_path, apart={"multi": {}}, weighted={"multi"})
+    mean = board.columns[-1]
+    cell = board.cell(board.rows[0], mean)
+    assert cell is not None
+    assert (cell.value, cell.problems) == (0.75, 4)
+    assert mean.notes == ("multi: mean of 2 parts, each weighing as many problems as it has: c, e",)
+
+
 def test_means_of_other_parts_are_other_columns(tmp_path: Path) -> None:
     parts(tmp_path, "a", c=[1, 0], d=[1, 1], e=[0, 0])
     parts(tmp_path, "b", c=[1, 0], d=[1, 1])

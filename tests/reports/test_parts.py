@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -27,6 +28,19 @@ def test_every_part_weighs_the_same() -> None:
     assert score["value"] == pytest.approx(0.4)
     assert (score["problems"], score["name"]) == (1010, "m 1")
     assert mean["notes"] == ["mean of 2 parts: a, b"]
+
+
+def test_parts_can_weigh_as_many_problems_as_they_have() -> None:
+    reports = [report("a", 0.2, 0.1, problems=10), report("b", 0.6, 0.01, problems=30), report("c", 0.9, problems=9)]
+    mean = mean_of_parts(reports, {"c": "another matter"}, weighted=True)
+    assert mean is not None
+    score = mean["scores"]["m"]["pass@1"]
+    assert score["value"] == pytest.approx((10 * 0.2 + 30 * 0.6) / 40)
+    half = math.hypot(0.25 * 0.1, 0.75 * 0.01)
+    assert (score["low"], score["high"]) == pytest.approx((0.5 - half, 0.5 + half))
+    assert mean["notes"] == [
+        "mean of 2 parts, weighted by problems: a, b", "not in the mean: c (another matter)",
+    ]  # fmt: skip
 
 
 def test_the_interval_of_a_mean_is_narrower() -> None:
