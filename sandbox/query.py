@@ -11,6 +11,7 @@ Text that is no UTF-8 loses the bytes that are wrong (taoyds/test-suite-sql-eval
 import os
 import sqlite3
 import time
+import urllib.parse
 
 MEMORY = 512 << 20  # bytes that SQLite itself may take
 VALUE = 16 << 20  # bytes of one value
@@ -21,16 +22,14 @@ READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE}
 HARMFUL = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "sqlite_dbpage", "zipfile", "lsdir"}
 
 
-def rows(database, query, seconds):
-    """All rows, as a list of tuples of None, int, float, str and bytes.
+def rows(database, query, seconds, content=""):
+    """All rows, as a list of tuples of None, int, float, str and bytes. ``content`` only names the database's content.
 
     Raises what SQLite raises; TimeoutError after so many seconds of CPU time; OverflowError for a result that is too
     long.
     """
     ends = time.process_time() + seconds
-    path = os.path.join(os.environ["QCEVAL_ASSETS"], database)
-    escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    connection = sqlite3.connect(f"file:{escaped}?mode=ro&immutable=1", uri=True)
+    connection = sqlite3.connect(address(database), uri=True)
     timed_out = False
 
     def late():
@@ -61,6 +60,13 @@ def rows(database, query, seconds):
         raise
     finally:
         connection.close()
+
+
+def address(database):
+    if database == ":memory:":
+        return database
+    path = os.path.join(os.environ["QCEVAL_ASSETS"], database)
+    return f"file:{urllib.parse.quote(path)}?mode=ro&immutable=1"
 
 
 def allowed(action, first, second, place, trigger):

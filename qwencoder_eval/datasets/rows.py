@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from typing import Any
 
 from ..config import cache_folder, data_folder
 from ..errors import DatasetError, InfrastructureError, UnpinnedError
+from .databases import add_databases
 
 Row = dict[str, Any]
 PIN = re.compile(r"[0-9a-f]{64}")
@@ -42,6 +44,8 @@ class Rows:
     count     how many rows
     release   (dataset, version): fetch with the ``evalplus`` package's loader where no file is found
     hub       dataset on the hub to fetch with ``datasets`` where no file is found, with ``split`` and ``revision``
+    numbered  rows have no id: their place in the file, from 0, becomes their field ``number``
+    databases places of SQLite databases, of which the first that is there counts; rows get what is known of theirs
     inline    the rows themselves, for a benchmark that brings a handful
     """
 
@@ -56,6 +60,8 @@ class Rows:
     hub: str | None = None
     split: str = "test"
     revision: str | None = None
+    numbered: bool = False
+    databases: tuple[str, ...] = ()
     inline: tuple[Mapping[str, Any], ...] = ()
 
     @property
@@ -120,9 +126,9 @@ def load(rows: Rows, beside: Path, offline: bool = False, select: Callable[[Row]
 
 def unchecked(rows: Rows, beside: Path) -> Iterator[Row]:
     """The rows as far as they are on this machine, joined with nothing and held against no pin. Raises DatasetError."""
-    yield from (dict(row) for row in rows.inline)
-    for path in _places(replace(rows, join=None), beside):
-        yield from stream(path)
+    read = (row for path in _places(replace(rows, join=None), beside) for row in stream(path))
+    for number, row in enumerate(itertools.chain(map(dict, rows.inline), read)):
+        yield {**row, "number": number} if rows.numbered else row
 
 
 def _all(rows: Rows, places: list[Path]) -> Iterator[Row]:
@@ -147,12 +153,16 @@ def _checked(stream_of: Iterator[Row], rows: Rows, where: str, select: Callable[
             digest.update(_canonical(row))
         except TypeError as error:  # a date of TOML or of the hub
             raise DatasetError(f"{where}: rows are not JSON ({error}); get the file again") from None
+        if rows.numbered:
+            row["number"] = found.total
         found.total += 1
         if select is None or select(row):
             found.append(row)
     found.sha256 = digest.hexdigest()
     if not rows.inline:
         verify(found, rows, where)
+    if rows.databases:
+        add_databases(found, rows.databases)
     return found
 
 

@@ -173,6 +173,7 @@ class Evaluation:
             notes.append(f"first turn: {tally.measures['first_turn']:g} of {tally.samples.total()} samples pass")
         explains = getattr(self.profile.scoring.scorer, "explains", {})
         notes += [f"{count:g} verdicts {explains[name]}" for name, count in tally.measures.items() if name in explains]
+        notes += getattr(self.profile.scoring.scorer, "notes", lambda problems: [])(self.problems)
         if reason := self.profile.benchmark.apart.get(self.profile.benchmark.part):
             notes.append(reason)
         return {
