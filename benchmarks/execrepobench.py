@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
 from qwencoder_eval.datasets.rows import Rows
-from qwencoder_eval.extraction.holes import filled_file
+from qwencoder_eval.extraction.infilling import filled_in
 from qwencoder_eval.scoring.repositories import EVALUATE, RepositoryScorer
 from qwencoder_eval.types import Infill, Problem, Sampling
 
@@ -27,7 +27,7 @@ def infilling(whole, context, new, problem):
     side = (whole - new - context) // 2
     fields = problem.fields
     return Infill(
-        fields["prefix_code"], fields["suffix_code"], tuple(map(tuple, fields["context_code"])), fields["file_name"],
+        fields["prefix_code"], fields["suffix"], tuple(map(tuple, fields["context_code"])), fields["file_name"],
         fields["repo_name"], side, side, context, by_relevance=True, file_title="##{path}##:\n", around=("\n", "\n"),
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ class ExecRepoBench(Benchmark):
         "https://github.com/QwenLM/Qwen3-Coder/blob/0ae30f5/qwencoder-eval/base/benchmarks/ExecRepoBench/eval.py"
     )
     asking = {"readme": asking(32768, 8192, 1024), "defaults": asking(8192, 4096, 512)}
-    scoring = {"repository": Scoring(filled_file, RepositoryScorer("execrepobench"))}
+    scoring = {"repository": Scoring(filled_in, RepositoryScorer("execrepobench"))}
     profiles = {"qwen": ("readme", "repository"), "qwen-defaults": ("defaults", "repository")}
     decontaminate = ("prefix_code", "middle_code", "suffix_code")
 
@@ -85,11 +85,12 @@ class ExecRepoBench(Benchmark):
             tests["files"], places = row["files"], ()
         else:
             places = (f"execrepobench/repos/{name}",)
-        fields = {key: row[key] for key in ("repo_name", "file_name", "prefix_code", "suffix_code", "context_code")}
+        fields = {key: row[key] for key in ("repo_name", "file_name", "prefix_code", "context_code")}
+        fields["suffix"] = row["suffix_code"]
         # Rows have no ids. Their place in the file is not a row's own to know: where the hole begins and ends is.
         span = len(row["prefix_code"]), len(row["prefix_code"]) + len(row["middle_code"])
         return Problem(
-            f"{name}/{path}:{span[0]}-{span[1]}", fields, tests, reference=row["middle_code"],
+            f"{name}/{path}:{span[0]}-{span[1]}", fields, tests, stub=row["prefix_code"], reference=row["middle_code"],
             language="python-execrepobench", groups={"fill_type": row["fill_type"]}, assets=places,
         )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..types import Completion, Problem
+from .programs import MAX_CODE
 
 
 def first_line(problem: Problem, completion: Completion) -> str:
@@ -31,11 +32,14 @@ class BeforeStop:
         return text[: min(at if (at := text.find(stop)) >= 0 else len(text) for stop in self.stops)]
 
 
-def filled_in(problem: Problem, completion: Completion) -> str:
-    """The program: ``Problem.stub``, what was written, and the field ``suffix``; nothing is cut off.
+def filled_in(problem: Problem, completion: Completion) -> str | None:
+    """The file: ``Problem.stub``, what was written, and the field ``suffix``; nothing is cut off.
 
-    Rule: openai/human-eval-infilling at 88062ff, human_eval_infilling/execution.py.
+    A recorded ``solution`` is the whole file already. Rule: openai/human-eval-infilling at 88062ff,
+    human_eval_infilling/execution.py.
     """
+    if len(completion.text) > MAX_CODE:
+        return None
     if completion.form == "whole":
         return completion.text
     return f"{problem.stub}{completion.text}{problem.fields['suffix']}"

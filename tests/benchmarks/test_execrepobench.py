@@ -18,7 +18,7 @@ from replaying import qceval
 
 from qwencoder_eval.benchmark import Benchmark, profile
 from qwencoder_eval.errors import DatasetError
-from qwencoder_eval.extraction.holes import filled_file
+from qwencoder_eval.extraction.infilling import filled_in
 from qwencoder_eval.registry import discover
 from qwencoder_eval.types import Completion, Infill, Sampling
 
@@ -91,7 +91,7 @@ def test_ids_are_unique(bench: Benchmark) -> None:
 )
 def test_the_file_with_the_answer(bench: Benchmark, text: str, form: Any, expected: str | None) -> None:
     problem = bench.problem({**HOLES[0].row, "prefix_code": "a", "suffix_code": "b"})
-    assert filled_file(problem, Completion(text, form)) == expected
+    assert filled_in(problem, Completion(text, form)) == expected
 
 
 @pytest.mark.parametrize(
