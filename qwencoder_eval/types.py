@@ -6,7 +6,7 @@ Times are seconds, sizes bytes, lengths of model output tokens, unless a name sa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
@@ -145,6 +145,12 @@ class Needle:
 
 
 Prompt = Continue | Chat | Infill | Choice | Needle
+
+
+def plain(prompt: Prompt) -> dict[str, Any]:
+    """Its fields as JSON has them, without those that are as by default: a new field changes no old prompt."""
+    whole = asdict(prompt)
+    return {each.name: whole[each.name] for each in fields(prompt) if whole[each.name] != each.default}
 
 
 def is_chat(prompt: Prompt) -> bool:

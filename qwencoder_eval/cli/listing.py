@@ -13,6 +13,7 @@ from .options import print_json, say
 
 
 def describe(entry: Entry) -> dict[str, Any]:
+    from ..datasets.databases import there
     from ..datasets.rows import Rows, locate
 
     rows, here, known = 0, True, True
@@ -21,6 +22,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         count = spec.count or len(literal.get("inline", ()))
         rows = rows + count if entry.parts else rows or count
         here = here and (not spec.file or locate(spec, entry.file.parent) is not None)
+        here = here and (not literal.get("databases") or any(map(there, literal["databases"])))
         known = known and bool(spec.file or "inline" in literal)  # a file whose name is computed cannot be looked for
     return {
         "name": entry.name,

@@ -15,7 +15,7 @@ from ..models.rendering import Rendered, Renderer
 from ..registry import discover
 from ..reports.rebuilt import plain_parts
 from ..reports.table import for_terminal
-from ..types import Problem, Prompt
+from ..types import Problem, Prompt, plain
 from . import generation, options
 from .options import print_json
 
@@ -105,7 +105,7 @@ def document(
     shown: dict[str, Any] = {
         "problem": problem.id,
         "profile": chosen.name,
-        "prompt": asdict(prompt),
+        "prompt": plain(prompt),
         "sampling": sampling,
     }
     if renderer and rendered:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from dataclasses import asdict
 from typing import Any
 
 from ..errors import InputError
-from ..types import Completion, Prompt
+from ..types import Completion, Prompt, plain
 from .base import Answer, Request
 
 
@@ -19,7 +18,7 @@ class ReferenceModel:
         return {"model": "reference"}
 
     def rendered(self, prompt: Prompt) -> Any:
-        return asdict(prompt)
+        return plain(prompt)
 
     def provenance(self) -> dict[str, Any]:
         return {}

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ..runs.cache import Cache
-from ..types import Completion, Prompt
+from ..types import Completion, Prompt, plain
 from .base import Answer, Request
 from .engine import EngineModel
 
@@ -60,7 +60,7 @@ class Remembered:
     def _keys(self, request: Request) -> list[tuple[int, bytes]]:
         rendered = self.model.renderer.render(request.prompt)
         sampling = {name: value for name, value in asdict(request.sampling).items() if name not in ("n", "seed")}
-        prompt = [rendered.tokens, rendered.stop_tokens, rendered.continuations, asdict(request.prompt)]
+        prompt = [rendered.tokens, rendered.stop_tokens, rendered.continuations, plain(request.prompt)]
         rests_on = hashlib.sha256(f"{self._rests_on}{json.dumps([prompt, sampling])}".encode("utf-8", "surrogatepass"))
         found = []
         for number in request.numbers:

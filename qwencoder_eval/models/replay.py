@@ -5,6 +5,7 @@ EvalPlus   {"task_id": ..., "completion": ...}  the text continues the problem's
 MultiPL-E  {"task_id": ..., "generation": ...}  the whole program, or a chat model's answer
 CRUXEval   {"sample_0": [...], ...}             one document: of each task its answers, or prompts and answers
 LiveCodeBench  [{"question_id": ..., "output_list": [...], ...}, ...]   one document: of each task its answers
+BIRD       {"0": "SELECT ...\t----- bird -----\tdatabase", ...}   one document: a query each, in the tasks' order
 ours       {"problem": ..., "sample": ..., "text": ..., "form": ...}, as in a run's completions.jsonl
 
 A file is read twice: once to see that it holds what it should, once to replay it. Neither keeps it in memory.
@@ -22,16 +23,17 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NoReturn, cast
 
 from ..errors import InputError
-from ..types import Completion, Continue, Problem, Prompt, Sample
+from ..types import Completion, Continue, Problem, Prompt, Sample, plain
 from .base import Answer, Request
 
 MAX_LINE = 1 << 28  # bytes
-DOCUMENT = re.compile(rb'\s*(\{\s*"[^"\\]{1,200}"\s*:\s*\[|\[\s*\{)')
+DOCUMENT = re.compile(rb'\s*(\{\s*"[^"\\]{1,200}"\s*:\s*\[|\[\s*\{|\{\s*"0"\s*:)')
+BEHIND_QUERY = "\t----- bird -----\t"
 FORMS: dict[str, Literal["continuation", "whole"]] = {
     "solution": "whole",
     "completion": "continuation",
@@ -52,6 +54,7 @@ class ReplayModel:
         self.digest = ""
         self._places: dict[tuple[str, int], int] = {}  # where each sample starts (bytes)
         self.left_out: set[str] = set()  # tasks of the file that only other versions of the dataset have
+        self._order: list[str] = []  # of the tasks, where a file names none
 
     def key(self) -> dict[str, Any]:
         return {"model": "replay", "sha256": self.digest}
@@ -61,7 +64,8 @@ class ReplayModel:
 
         Samples of tasks that only other versions of the dataset have are left out, as EvalPlus does, and counted.
         """
-        known = {problem.id for problem in problems}
+        self._order = [problem.id for problem in problems]
+        known = set(self._order)
         lines: dict[str, int] = {}
         highest: dict[str, tuple[int, int]] = {}  # the last sample of each problem, and its line
         self.counts.clear()
@@ -104,7 +108,7 @@ class ReplayModel:
         return n
 
     def rendered(self, prompt: Prompt) -> Any:
-        return asdict(prompt)
+        return plain(prompt)
 
     def provenance(self) -> dict[str, Any]:
         return {}
@@ -163,7 +167,7 @@ class ReplayModel:
             except (ValueError, RecursionError):
                 return bool(DOCUMENT.match(first + file.read(1000)))
             whole = isinstance(row, dict) and not {"task_id", "problem"} & row.keys()
-            whole = whole and isinstance(next(iter(row.values()), None), list)
+            whole = whole and ("0" in row or isinstance(next(iter(row.values()), None), list))
             listed = isinstance(row, list) and bool(row) and isinstance(row[0], dict)
             return (whole or listed) and not file.read(1000).strip()
         return False
@@ -188,12 +192,26 @@ class ReplayModel:
     def _answers(self, found: Any) -> Iterator[tuple[str, Any]]:
         """Of each task its answers."""
         if isinstance(found, dict):
-            yield from found.items()
+            named = isinstance(found.get("0", []), list)
+            yield from found.items() if named else self._predicted(found)
             return
         for number, row in enumerate(found, 1):
             if not isinstance(row, dict) or not isinstance(row.get("question_id"), str) or "output_list" not in row:
                 self._refuse(1, f"item {number} has no question_id or no output_list; a task has both")
             yield row["question_id"], row["output_list"]
+
+    def _predicted(self, found: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+        """BIRD's predictions, as its evaluation_utils.py (bird-bench/mini_dev at 4d970a9) reads them: by their order.
+
+        The database's name behind a query does not count, and what is no text is an empty answer.
+        """
+        for number, (key, text) in enumerate(found.items()):
+            if key != str(number):
+                self._refuse(1, f"prediction {number} has the key {key!r}; number predictions from 0, in order")
+            if number >= len(self._order):
+                self._refuse(1, f"{len(found)} predictions for {len(self._order)} tasks; remove what is too much")
+            parts = text.split(BEHIND_QUERY) if isinstance(text, str) else [""]
+            yield self._order[number], [parts[0] if len(parts) == 2 else str(text) if isinstance(text, str) else ""]
 
     def _open(self) -> BinaryIO:
         try:
@@ -247,7 +265,7 @@ class Recordings:
         return {name: file.key() for name, file in self.files.items()}
 
     def rendered(self, prompt: Prompt) -> Any:
-        return asdict(prompt)
+        return plain(prompt)
 
     def provenance(self) -> dict[str, Any]:
         return {}

@@ -7,7 +7,7 @@ not here, or no longer the one of the run, nothing is made up: it says why.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..benchmark import Profile, profile
@@ -15,7 +15,7 @@ from ..errors import QcevalError
 from ..registry import Registry
 from ..runs.reading import Finished
 from ..stream.evaluate import content_digest
-from ..types import Chat, Choice, Completion, Continue, Haystack, Infill, Needle, Problem, Prompt
+from ..types import Chat, Choice, Completion, Continue, Haystack, Infill, Needle, Problem, Prompt, plain
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _with_prompts(run: Finished, chosen: Profile, problems: list[Problem]) -> Re
     generation = run.described.get("generation", {})
     by_id = {problem.id: problem for problem in problems}
     first = asked[: int(generation.get("problems", 0))]  # a limited run has the first ones
-    if "prompts" in generation and generation["prompts"] != content_digest([id, asdict(one)] for id, one in first):
+    if "prompts" in generation and generation["prompts"] != content_digest([id, plain(one)] for id, one in first):
         return Rebuilt(f"{run.benchmark} asks otherwise here than in the run", by_id, {}, chosen.scoring.extract)
     return Rebuilt("", by_id, {id: plain_parts(prompt) for id, prompt in asked}, chosen.scoring.extract)
 

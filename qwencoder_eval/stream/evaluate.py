@@ -60,7 +60,8 @@ class Judge:
     def __init__(
         self, scoring: Scoring, references: References, pool: Pool, cache: Cache | None, key: dict[str, Any]
     ) -> None:
-        self.scoring, self.references, self.pool, self.cache = scoring, references, pool, cache
+        self.scoring, self.references, self.pool = scoring, references, pool
+        self.cache = cache if getattr(scoring.scorer, "cached", True) else None
         self.known = 0  # verdicts that came from the cache
         self._rule = json.dumps(key, sort_keys=True)
         self._rests_on: dict[str, bytes] = {}

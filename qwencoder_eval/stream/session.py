@@ -27,7 +27,7 @@ from ..sandboxes.none import UnneededBackend
 from ..sandboxes.pool import Pool, memory_for_each
 from ..scoring.base import cut, needs_sandbox
 from ..scoring.references import References
-from ..types import Needle, Problem, Sampling, Score
+from ..types import Needle, Problem, Sampling, Score, plain
 from .evaluate import Judge, Progress, Work, content_digest, evaluate
 from .tally import Tally, default_ks
 
@@ -133,7 +133,7 @@ class Evaluation:
         run, work = self.run, self.work
         scorer = self.profile.scoring.scorer
         called, measured = getattr(scorer, "passing", "pass"), getattr(scorer, "measured", ())
-        tally = Tally(scorer.checks, self.problems, called, measured)
+        tally = Tally(scorer.checks, self.problems, called, measured, getattr(scorer, "unbounded", ()))
         for verdict in run.all_verdicts():
             tally.add(verdict)
         described = self.report(tally)
@@ -312,7 +312,7 @@ def bounded(rendered: Any) -> Any:
 
 def generation_key(chosen: Profile, problems: Sequence[Problem], sampling: Sampling, model: Model) -> dict[str, Any]:
     """Prompts as the benchmark asks them; what a model makes of them rests on what its own key holds."""
-    prompts = content_digest([problem.id, asdict(chosen.prompt(problem))] for problem in problems)
+    prompts = content_digest([problem.id, plain(chosen.prompt(problem))] for problem in problems)
     answers = {"answers": content_digest([p.id, p.reference] for p in problems)} if model.name == "reference" else {}
     return {
         "benchmark": chosen.benchmark.name,

@@ -13,13 +13,20 @@ from ..types import Outcome, Problem, Score, Verdict
 class Tally:
     """``passing`` is what it means to pass: ``pass``, or ``em`` where an answer has to be the expected text.
 
-    ``measured`` are the measures that every verdict has and whose means are scores too, of the first check.
+    ``measured`` are the measures that every verdict has and whose means are scores too, of the first check. Those of
+    them that are ``unbounded`` may go beyond 1.
     """
 
     def __init__(
-        self, checks: Sequence[str], problems: Sequence[Problem], passing: str = "pass", measured: Sequence[str] = ()
+        self,
+        checks: Sequence[str],
+        problems: Sequence[Problem],
+        passing: str = "pass",
+        measured: Sequence[str] = (),
+        unbounded: Sequence[str] = (),
     ) -> None:
         self.checks, self.problems, self.passing, self.measured = checks, problems, passing, measured
+        self.unbounded = unbounded
         self.sums: dict[str, Counter[str]] = {name: Counter() for name in measured}
         self.outcomes: dict[str, Counter[str]] = {check: Counter() for check in checks}
         self.passed: dict[str, Counter[str]] = {check: Counter() for check in checks}
@@ -57,10 +64,15 @@ class Tally:
         return found
 
     def _mean(self, name: str, problems: Sequence[Problem]) -> Score:
-        """Of a measure: over the samples of each problem, then over problems."""
+        """Of a measure: over the samples of each problem, then over problems.
+
+        The interval is for values of at most 1; for an unbounded measure the most that was seen stands in its place.
+        """
         sums, samples = self.sums[name], sum(self.samples[problem.id] for problem in problems)
         means = [sums[problem.id] / self.samples[problem.id] for problem in problems]
-        return Score(name, *mean_with_interval(means), len(problems), samples)
+        most = max(1.0, *means) if name in self.unbounded else 1.0
+        value, low, high = (most * each for each in mean_with_interval(mean / most for mean in means))
+        return Score(name, value, low, high, len(problems), samples)
 
     def _score(self, check: str, problems: Sequence[Problem], k: int, n: int) -> Score:
         if k > n:

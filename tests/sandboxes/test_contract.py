@@ -364,14 +364,14 @@ def test_stop_leaves_nothing(place: Place) -> None:
         assert pids
         container = sandbox.container if isinstance(sandbox, DockerSandbox) else None
         group = sandbox.cgroup if isinstance(sandbox, NamespacesSandbox) else None
-        folder = getattr(sandbox, "folder", None)
+        folder = getattr(sandbox, "place", None)
         sandbox.stop()
         sandbox.stop()
         assert place.within(20, lambda: not [pid for pid in pids if place.alive(pid)])
         if container:
             # The engine may still be at it: a container that ends is removed by it and by us, whoever is first.
             left = {"all": True, "filters": {"id": container.id}}
-            assert place.within(20, lambda: not sandbox.client.containers.list(**left))
+            assert place.within(20, lambda: not sandbox.client.api.containers(**left))
         if group:
             assert not [path for path in group.folders if path.exists()]
         if folder:

@@ -166,7 +166,7 @@ def test_a_sandbox_that_died_begins_anew(place: Place) -> None:
     def goes_on(number: int, result: Result) -> bool:
         calls.append(number)
         if calls == [0]:
-            place.kill_agent(place.made[-1])
+            place.kill_agent(next(each for each in place.made if each.channel is not None))
         return True
 
     assert every(place, place.plain(ADD), ["1 1", "2 2"], goes_on) == [("exit", 0, "2\n"), ("exit", 0, "4\n")]
