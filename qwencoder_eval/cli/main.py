@@ -104,5 +104,6 @@ def main() -> None:
         else:
             click.echo(f"qceval: a fault of its own: {said}; QCEVAL_DEBUG=1 shows where, please report it", err=True)
             status = 3
-    gc.freeze()  # nothing is left to find for the collections of an interpreter that ends
+    if "torch" not in sys.modules:  # some of its libraries count at the end what was not collected, and say so
+        gc.freeze()  # nothing is left to find for the collections of an interpreter that ends
     sys.exit(status if isinstance(status, int) else 0)
