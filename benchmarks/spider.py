@@ -16,8 +16,9 @@ ROWS = Rows(
 SCHEMA = ("table_names_original", "column_names_original", "foreign_keys")
 INSTRUCTION = "-- Using valid SQLite, answer the following questions for the tables provided above.\n"
 ROW = {
-    "number": 0, "db_id": "none", "question": "What is one and one?", "query": "SELECT 1 + 1", "sql": {},
-    "table_names_original": [], "column_names_original": [[-1, "*"]], "foreign_keys": [],
+    "number": 0, "db_id": "none", "question": "How many tables are there?", "sql": {},
+    "query": "SELECT count(*) FROM sqlite_master", "table_names_original": ["sqlite_master"],
+    "column_names_original": [[-1, "*"], [0, "name"]], "foreign_keys": [],
 }  # fmt: skip
 
 
@@ -55,12 +56,12 @@ class Spider(Benchmark):
     }
     decontaminate = ("question", "query")
     golden = (
-        Golden(ROW, " 2", {"spider": "passed"}),
-        Golden(ROW, " 3", {"spider": "wrong"}),
+        Golden(ROW, " count(name) FROM sqlite_master", {"spider": "passed"}),
+        Golden(ROW, " count(*) + 1 FROM sqlite_master", {"spider": "wrong"}),
         Golden(ROW, " nothing FROM nowhere", {"spider": "runtime_error"}),
-        Golden(ROW, " 2; DROP TABLE singer", {"spider": "runtime_error"}),
-        Golden(ROW, "```sql\nSELECT 2;\n```", {"spider": "passed"}, profile="qwen-instruct"),
-        Golden(ROW, "One and one. [SQL]SELECT 1 + 2[/SQL]", {"spider": "wrong"}, profile="qwen-instruct-cot"),
+        Golden(ROW, " 0; DROP TABLE singer", {"spider": "runtime_error"}),
+        Golden(ROW, "```sql\nSELECT 0;\n```", {"spider": "passed"}, profile="qwen-instruct"),
+        Golden(ROW, "None. [SQL]SELECT 1[/SQL]", {"spider": "wrong"}, profile="qwen-instruct-cot"),
     )
 
     def problem(self, row):

@@ -21,15 +21,16 @@ READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE}
 # Functions that reach for files or for the inside of SQLite; a library may have them built in.
 HARMFUL = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "sqlite_dbpage", "zipfile", "lsdir"}
 
+TABLES = ("json_each", "json_tree")  # functions that give tables
+
 
 def rows(database, query, seconds, content=""):
     """All rows, as a list of tuples of None, int, float, str and bytes. ``content`` only names the database's content.
 
     Raises what SQLite raises; TimeoutError after so many seconds of CPU time; OverflowError for a result that is too
-    long.
+    long; PermissionError or FileNotFoundError for a database that is not there to be read.
     """
     ends = time.process_time() + seconds
-    connection = sqlite3.connect(address(database), uri=True)
     timed_out = False
 
     def late():
@@ -37,17 +38,12 @@ def rows(database, query, seconds, content=""):
         timed_out = timed_out or time.process_time() > ends
         return timed_out
 
+    connection = opened(database, late)
     try:
-        connection.text_factory = lambda raw: raw.decode(errors="ignore")
-        connection.execute(f"PRAGMA hard_heap_limit={MEMORY}")
-        connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute("PRAGMA trusted_schema=OFF")
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        connection.set_progress_handler(late, STEPS)
-        connection.set_authorizer(allowed)
         found, size = [], 0
         cursor = connection.execute(query)
+        if cursor.description is None:  # nothing, a comment, REINDEX: no rows, but no empty result either
+            raise sqlite3.ProgrammingError("not a query: it has no result")
         for row in cursor:
             found.append(row)
             size += sum(len(value) if isinstance(value, (str, bytes)) else 8 for value in row) + 8
@@ -62,10 +58,30 @@ def rows(database, query, seconds, content=""):
         connection.close()
 
 
+def opened(database, late):
+    """A connection that may only read; ``late`` is asked now and then whether a query has to stop."""
+    connection = sqlite3.connect(address(database), uri=True)
+    connection.text_factory = lambda raw: raw.decode(errors="ignore")
+    connection.execute(f"PRAGMA hard_heap_limit={MEMORY}")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    connection.execute("PRAGMA trusted_schema=OFF")
+    for function in TABLES:  # once asked they are there; later that takes rights
+        connection.execute(f"SELECT * FROM {function}('[]')")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    connection.set_progress_handler(late, STEPS)
+    connection.set_authorizer(allowed)
+    return connection
+
+
 def address(database):
     if database == ":memory:":
         return database
     path = os.path.join(os.environ["QCEVAL_ASSETS"], database)
+    try:
+        open(path).close()
+    except PermissionError:
+        raise PermissionError(f"{database}: no rights for the user in the sandbox; chmod -R o+rX its folder") from None
     return f"file:{urllib.parse.quote(path)}?mode=ro&immutable=1"
 
 

@@ -7,6 +7,7 @@ immutable, whatever other processes do with them.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..config import cache_folder, data_folder
 from ..errors import DatasetError
 from . import assets
 
 EXAMPLES = 3  # rows of each table that a prompt may show
+BESIDE = ("-journal", "-wal", "-shm")
 
 
 def add_databases(rows: Sequence[dict[str, Any]], places: Sequence[str]) -> None:
@@ -28,8 +31,11 @@ def add_databases(rows: Sequence[dict[str, Any]], places: Sequence[str]) -> None
     """
     place = next((each for each in places if there(each)), None)
     if place is None:
-        assets.locate(places[0])  # raises, and says where it looked
-        raise AssertionError
+        where = " or ".join(str(folder) for folder in (data_folder(), cache_folder() / "assets") if folder)
+        raise DatasetError(
+            f"{places[0]}: not found in {where}; unpack the benchmark's databases there, as NAME/NAME.sqlite, "
+            "or set QCEVAL_DATA to the folder that holds it"
+        )
     for row in rows:
         row["database"] = described(place, str(row["db_id"]))
 
@@ -49,18 +55,26 @@ def described(place: str, name: str) -> dict[str, Any]:
     """
     folder = assets.locate(place) / name
     first = folder / f"{name}.sqlite"
-    if Path(name).name != name or not first.is_file():
+    if name in ("", ".", "..") or Path(name).name != name or not os.path.isfile(first):
         raise DatasetError(f"{place}/{name}/{name}.sqlite: not found; get the databases again")
-    files = [first, *(each for each in sorted(folder.iterdir()) if ".sqlite" in each.name and each != first)]
+    if not first.resolve().is_relative_to(folder.parent.resolve()):
+        raise DatasetError(f"{first}: leads out of the folder, where no sandbox sees it; put the file itself there")
+    others = [each for each in sorted(folder.iterdir()) if is_database(each) and each != first]
     tables, total = tables_of(first)
-    found = [each.relative_to(folder.parent).as_posix() for each in files]
+    found = [each.relative_to(folder.parent).as_posix() for each in (first, *others)]
     return {"place": place, "files": found, "tables": tables, "rows": total}
+
+
+def is_database(path: Path) -> bool:
+    """As upstream has it (taoyds/test-suite-sql-eval at e97acc5, exec_eval.py), but for what SQLite puts beside one."""
+    return ".sqlite" in path.name and not path.name.endswith(BESIDE) and path.is_file() and not path.is_symlink()
 
 
 def tables_of(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The tables in the order of the schema, and how many rows they have together. Raises DatasetError."""
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as connection:
+            connection.execute("PRAGMA trusted_schema=OFF")
             connection.text_factory = lambda raw: raw.decode(errors="ignore")
             found, total = [], 0
             for name, create in connection.execute(

@@ -20,25 +20,28 @@ def whole_query(problem: Problem, completion: Completion) -> str | None:
 
 
 def continued_query(problem: Problem, completion: Completion) -> str | None:
-    """What goes on behind SELECT, on one line, up to the first stop. Semicolons vanish before stops are looked for."""
+    """What goes on behind SELECT, on one line, up to the first stop. Semicolons vanish before stops are looked for.
+
+    None where nothing does: SELECT alone is no query.
+    """
     if completion.form == "whole" or len(completion.text) > MAX_CODE:
         return whole_query(problem, completion)
-    text = completion.text.replace("\n", " ").replace(";", "").replace("</s>", "")
-    return problem.stub + before(text, BASE_STOPS)
+    text = before(completion.text.replace("\n", " ").replace(";", "").replace("</s>", ""), BASE_STOPS)
+    return problem.stub + text if text.strip() else None
 
 
 def answered_query(problem: Problem, completion: Completion) -> str | None:
     """From the first SELECT of a chat model's answer; where there is none its last character is left: always wrong."""
-    if len(completion.text) > MAX_CODE:
-        return None
+    if completion.finish_reason == "reference" or len(completion.text) > MAX_CODE:
+        return continued_query(problem, completion)
     text = on_one_line(before(completion.text, CHAT_STOPS).replace("</s>", ""))
     return text[text.find("SELECT") :] or None
 
 
 def tagged_query(problem: Problem, completion: Completion) -> str | None:
     """Between the last [SQL] and what closes it, after a chat model has thought."""
-    if len(completion.text) > MAX_CODE:
-        return None
+    if completion.finish_reason == "reference" or len(completion.text) > MAX_CODE:
+        return continued_query(problem, completion)
     text = before(completion.text, CHAT_STOPS).rsplit("[SQL]", 1)[-1].split("[/SQL]", 1)[0]
     return on_one_line(text) or None
 

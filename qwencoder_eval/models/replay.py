@@ -5,7 +5,7 @@ EvalPlus   {"task_id": ..., "completion": ...}  the text continues the problem's
 MultiPL-E  {"task_id": ..., "generation": ...}  the whole program, or a chat model's answer
 CRUXEval   {"sample_0": [...], ...}             one document: of each task its answers, or prompts and answers
 LiveCodeBench  [{"question_id": ..., "output_list": [...], ...}, ...]   one document: of each task its answers
-BIRD       {"0": "SELECT ...\t----- bird -----\tdatabase", ...}   one document: a query each, in the tasks' order
+BIRD       {"0": "SELECT ... ----- bird ----- a database", ...}   one document: a query each, in the order of the tasks
 ours       {"problem": ..., "sample": ..., "text": ..., "form": ...}, as in a run's completions.jsonl
 
 A file is read twice: once to see that it holds what it should, once to replay it. Neither keeps it in memory.
@@ -192,7 +192,7 @@ class ReplayModel:
     def _answers(self, found: Any) -> Iterator[tuple[str, Any]]:
         """Of each task its answers."""
         if isinstance(found, dict):
-            named = isinstance(found.get("0", []), list)
+            named = isinstance(found.get("0", []), list)  # each by its id
             yield from found.items() if named else self._predicted(found)
             return
         for number, row in enumerate(found, 1):
@@ -210,8 +210,8 @@ class ReplayModel:
                 self._refuse(1, f"prediction {number} has the key {key!r}; number predictions from 0, in order")
             if number >= len(self._order):
                 self._refuse(1, f"{len(found)} predictions for {len(self._order)} tasks; remove what is too much")
-            parts = text.split(BEHIND_QUERY) if isinstance(text, str) else [""]
-            yield self._order[number], [parts[0] if len(parts) == 2 else str(text) if isinstance(text, str) else ""]
+            query, *behind = text.split(BEHIND_QUERY) if isinstance(text, str) else [""]
+            yield self._order[number], [query if len(behind) < 2 else text]
 
     def _open(self) -> BinaryIO:
         try:

@@ -156,10 +156,15 @@ class DockerSandbox(Sandbox):
             "pids_limit": self.language.processes,
             "nano_cpus": 1_000_000_000,
             "sysctls": NO_IPC,
-            "volumes": {self.folder: {"bind": self.assets, "mode": "ro"}} if self.folder else {},
+            "mounts": self.mounts(),
             "log_config": {"Type": "none"},
             "working_dir": "/",
         }
+
+    def mounts(self) -> list[Any]:
+        from docker.types import Mount
+
+        return [Mount(self.assets, self.folder, type="bind", read_only=True)] if self.folder else []
 
     def interrupt(self) -> None:
         if attached := self.attached:

@@ -44,6 +44,7 @@ class Scorer(Protocol):
     checks: tuple[str, ...]  # the scores it gives, in order
     # Those that compare texts have more of: ``runs = False``, as they need no sandbox, and an empty text is an answer
     # then; ``passing``, what passing is called; ``measured``, measures that are scores too. See ``scoring.matches``.
+    # Those that take times: ``unbounded``, the measures that may go beyond 1; ``cached = False``, as no two runs agree.
 
     def key(self) -> dict[str, Any]:
         """Everything a verdict of this scorer rests on besides code and tests; changes when the rule does."""

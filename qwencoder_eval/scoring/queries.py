@@ -18,24 +18,35 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
 from ..config import bundled
 from ..datasets import assets
-from ..errors import ReferenceFailsError
+from ..errors import DatasetError, ReferenceFailsError
 from ..types import Calls, Limits, Outcome, Problem, Program, Result
 from . import denotations
-from .base import Judgement, Runner, short
+from .base import Judgement, Runner, run_surely, short
 from .recorded import Recorded, answer_lines
 from .spider_match import exact_set_match
 from .spider_sql import Schema
 from .values import Failure, ForgedError, decode, decode_line
 
 ASKED = "rows"
-MARGIN_S = 10.0  # CPU time of a process beyond that of its queries
+GOLD_S = 300.0  # CPU time of a gold query
+MARGIN_S = 10.0  # that of a process beyond that of its queries
 RESULT_BYTES = 1 << 28  # of one result, as it travels
-QUOTED = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`)|\bdistinct\b""", re.IGNORECASE)
+# A doubled quote is the end of one string and the start of the next: no DISTINCT can stand between the two. What is
+# left open goes on to the end, so that no text is looked through twice.
+QUOTED = re.compile(
+    r"""('[^']*'?|"[^"]*"?|`[^`]*`?|\[[^\]]*\]?|--[^\n]*|/\*.*?(?:\*/|\Z))|\bdistinct\b""",
+    re.IGNORECASE | re.DOTALL,
+)
+DATED = re.compile(
+    r"\bnow\b|current_(date|time|timestamp)|\b(date|time|datetime|julianday|unixepoch)\s*\(\s*\)"
+    r"|\bstrftime\s*\(\s*'[^']*'\s*\)",
+    re.IGNORECASE,
+)
 THIS_YEAR = re.compile(r"YEAR\s*\(\s*CURDATE\s*\(\s*\)\s*\)\s*", re.IGNORECASE)
 SPACED = (("> =", ">="), ("< =", "<="), ("! =", "!="))
 Rows = list[tuple[Any, ...]]
@@ -43,7 +54,7 @@ Rows = list[tuple[Any, ...]]
 
 def spoken_now(query: str) -> bool:
     """Whether what it gives depends on the day."""
-    return re.search(r"\bnow\b|current_(date|time|timestamp)", query, re.IGNORECASE) is not None
+    return DATED.search(query) is not None
 
 
 def as_written(query: str) -> str:
@@ -97,6 +108,7 @@ class QueryScorer:
     measured: tuple[str, ...] = field(init=False, default=())
 
     passing: ClassVar[str] = "ex"
+    joins: ClassVar[bool] = True  # gold queries share a process
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "checks", (self.check,))
@@ -109,11 +121,13 @@ class QueryScorer:
 
     def reference_programs(self, problem: Problem) -> list[Program]:
         prepared = RULES[self.rule][0](problem.tests["query"])
-        return [self._program(problem, [(path, prepared) for path in problem.tests["databases"]])]
+        return [self._program(problem, [(path, prepared) for path in problem.tests["databases"]], GOLD_S)]
 
     def learn(self, problem: Problem, references: Sequence[Recorded]) -> Recorded:
         (recorded,) = references
-        if error := recorded.load().error:
+        expected = recorded.load()
+        unrecorded = "its result is too long" if any(not line.recorded for line in expected.lines) else ""
+        if error := expected.error or unrecorded:
             raise ReferenceFailsError(f"{problem.id}: the gold query fails here ({short(error)})")
         return recorded
 
@@ -121,7 +135,13 @@ class QueryScorer:
         return self.score_many([(problem, code, known)], runner)[0]
 
     def score_many(self, items: Sequence[tuple[Problem, str, Recorded]], runner: Runner) -> list[Judgement]:
-        """Their queries on all their databases, one after the other in one process."""
+        """Their queries on all their databases, one after the other in one process.
+
+        A query that ends the process is run again, the first of a fresh one, if others ran there before it: what they
+        left must not count against it. Raises DatasetError where a database is no longer what the gold query saw.
+        """
+        for problem, _, recorded in items:
+            unaltered(problem, recorded)
         prepared = RULES[self.rule][0]
         asked = [(number, path) for number, item in enumerate(items) for path in item[0].tests["databases"]]
         given: dict[tuple[int, str], Rows | Failure] = {}
@@ -129,11 +149,11 @@ class QueryScorer:
             problem = items[asked[0][0]][0]
             here = [each for each in asked if items[each[0]][0].assets == problem.assets]
             queries = [(path, prepared(items[number][1])) for number, path in here]
-            result = runner.run(self._program(problem, queries))
+            result = run_surely(self._program(problem, queries, self.cpu_s), runner)
             answered = list(itertools.islice(answer_lines(result.answers), 1, None))[: len(here)]
             for each, line in zip(here, answered, strict=False):
                 given[each] = answer_of(line)
-            if len(answered) < len(here):
+            if len(answered) < len(here) and (not answered or result.over == len(answered)):
                 given[here[len(answered)]] = unanswered(result)
             asked = [each for each in asked if each not in given]
         return [
@@ -148,10 +168,13 @@ class QueryScorer:
         for path, gold, result in zip(problem.tests["databases"], gold_of(recorded), results, strict=True):
             found = Outcome.PASSED
             if isinstance(result, Failure):
+                if result.type_name in GONE:
+                    raise ReferenceFailsError(f"{problem.id}: the database cannot be read ({result.error})")
                 found, said = FAILURES.get(result.type_name, Outcome.RUNTIME_ERROR), {"error": result.error}
             elif not alike(gold, result, problem.tests["query"]):
                 found, said = Outcome.WRONG, {"expected": shown(gold), "got": shown(result)}
-            f1.append(0.0 if isinstance(result, Failure) else denotations.bird_soft_f1(gold, result))
+            if self.soft_f1:
+                f1.append(0.0 if isinstance(result, Failure) else denotations.bird_soft_f1(gold, result))
             if found is not Outcome.PASSED and outcome is Outcome.PASSED:
                 outcome, evidence = found, {**said, "database": path, "check": self.check}
         measures = {"soft_f1": sum(f1) / len(f1)} if self.soft_f1 else {}
@@ -174,13 +197,13 @@ class QueryScorer:
             )
         return said
 
-    def _program(self, problem: Problem, queries: Sequence[tuple[str, str]]) -> Program:
-        folder = assets.locate(problem.assets[0]) if problem.assets else None
-        inputs = [[path, query, self.cpu_s, content(folder, path, query)] for path, query in queries]
+    def _program(self, problem: Problem, queries: Sequence[tuple[str, str]], cpu_s: float) -> Program:
+        folder = folder_of(problem)
+        inputs = [[path, query, cpu_s, content(folder, path, query)] for path, query in queries]
         return Program(
             "python", {"main.py": runner_source()}, folder=str(folder or ""),
-            calls=Calls(ASKED, json.dumps(inputs), [self.cpu_s + MARGIN_S] * len(inputs), RESULT_BYTES, timed=True),
-            limits=Limits((self.cpu_s + MARGIN_S) * len(inputs), answer_bytes=RESULT_BYTES),
+            calls=Calls(ASKED, json.dumps(inputs), [cpu_s + MARGIN_S] * len(inputs), RESULT_BYTES, timed=True),
+            limits=Limits((cpu_s + MARGIN_S) * len(inputs), answer_bytes=RESULT_BYTES),
         )  # fmt: skip
 
 
@@ -189,6 +212,7 @@ FAILURES = {
     "MemoryError": Outcome.OUT_OF_MEMORY,
     "OverflowError": Outcome.WRONG,
 }
+GONE = {"PermissionError", "FileNotFoundError"}  # of a database, which is no fault of the query
 
 
 @lru_cache(maxsize=1)
@@ -199,12 +223,14 @@ def runner_source() -> str:
 def answer_of(line: bytes) -> Rows | Failure:
     """The rows of an answer line; a Failure where the query raised, or the line cannot be read."""
     try:
-        value = decode_line(line).value
+        answer = decode_line(line)
     except ForgedError as error:
         return Failure(str(error), "ForgedError")
-    if isinstance(value, Failure):
-        return value
-    return value if isinstance(value, list) else Failure("no rows", "ForgedError")
+    if answer.size:
+        return Failure(f"a result of {answer.size} bytes", "OverflowError")
+    if isinstance(answer.value, (list, Failure)):
+        return answer.value
+    return Failure("no rows", "ForgedError")
 
 
 def unanswered(result: Result) -> Failure:
@@ -214,10 +240,36 @@ def unanswered(result: Result) -> Failure:
     return Failure(f"ended by {how}", "TimeoutError" if result.timed_out else kind)
 
 
+def folder_of(problem: Problem) -> Path | None:
+    return assets.locate(problem.assets[0]) if problem.assets else None
+
+
+def unaltered(problem: Problem, recorded: Recorded) -> None:
+    """Raises DatasetError where a database is another one than that of the gold query."""
+    folder, calls = folder_of(problem), recorded.program.calls
+    if folder is None or calls is None:
+        return
+    for path, _, _, known in json.loads(calls.inputs):
+        if not known.startswith(assets.digest(folder / path)):
+            raise DatasetError(f"{folder / path}: has changed since the gold query ran; start again")
+
+
 def content(folder: Path | None, path: str, query: str) -> str:
     """What the result of a query rests on besides its text."""
-    known = assets.digest(folder / path) if folder else ""
+    known = assets.digest(folder / path) + private(folder, path) if folder else ""
     return known + (time.strftime("%Y-%m-%d", time.gmtime()) if spoken_now(query) else "")
+
+
+def private(folder: Path, path: str) -> str:
+    """Marks a database that the sandbox's user may not be able to read, so that what failed is not kept past that.
+
+    Raises DatasetError where it is not there.
+    """
+    wanted = {folder: 0o5, **{folder / each: 0o5 for each in PurePosixPath(path).parents}, folder / path: 0o4}
+    try:
+        return " private" if any(each.stat().st_mode & mode != mode for each, mode in wanted.items()) else ""
+    except OSError as error:
+        raise DatasetError(f"{folder / path}: cannot be read ({error.strerror}); get it again") from None
 
 
 def gold_of(recorded: Recorded) -> list[Rows]:
@@ -233,5 +285,7 @@ def _gold_of(path: Path) -> list[Rows]:
 
 
 def shown(rows: Rows) -> str:
-    first = ", ".join(map(repr, rows[:5]))
+    """Values are cut before they are written down: they may have megabytes."""
+    few = [tuple(each[:1000] if isinstance(each, (str, bytes)) else each for each in row[:100]) for row in rows[:5]]
+    first = ", ".join(map(repr, few))
     return short(f"{len(rows)} rows: {first}" + (", ..." if len(rows) > 5 else ""))

@@ -7,11 +7,12 @@ are nowhere within a candidate's reach.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,37 @@ from ..sandboxes.languages import language
 from ..sandboxes.pool import Pool
 from ..types import Problem, Program, Result
 from .base import Scorer
-from .recorded import Recorded
+from .recorded import LOADED, Recorded, answer_lines
 
 # Python's order of a set of strings is luck. References have another one than candidates, so that no program passes
 # by it; EvalPlus's expected values come from another process too, and its published verdicts show it (Mbpp/579).
 HASH_SEED = 1
+
+
+AT_ONCE = 64  # references that share a process, where a scorer says that they may
+
+
+def joined(programs: Sequence[Program]) -> Program:
+    """One that answers the calls of all; they differ in nothing but those."""
+    if len(programs) == 1:
+        return programs[0]
+    asked = [each.calls for each in programs if each.calls]
+    inputs = [arguments for each in asked for arguments in json.loads(each.inputs)]
+    cpu_s = [limit for each in asked for limit in each.cpu_s]
+    calls = replace(asked[0], inputs=json.dumps(inputs), cpu_s=cpu_s)
+    return replace(programs[0], calls=calls, limits=replace(programs[0].limits, cpu_s=sum(cpu_s)))
+
+
+def apart(result: Result, programs: Sequence[Program]) -> list[bytes | bytearray]:
+    """The answers of each; none where some are missing."""
+    if len(programs) == 1:
+        return [result.answers]
+    loaded, *lines = [line + b"\n" for line in answer_lines(result.answers)] or [b""]
+    counts = [len(each.calls.cpu_s) for each in programs if each.calls]
+    if loaded != LOADED or result.ending != "exit" or len(lines) != sum(counts):
+        return []
+    rest = iter(lines)
+    return [b"".join((loaded, *itertools.islice(rest, count))) for count in counts]
 
 
 class References:
@@ -64,14 +91,25 @@ class References:
             if self._closed:
                 pool.close()
 
-            def run(recorded: Recorded) -> None:
-                result = pool.run(recorded.program)
-                if result.ending == "exit":
-                    recorded.keep(result.answers)
-                else:
-                    self._failed[recorded.path] = result
+            def run(several: Sequence[Recorded]) -> int:
+                result = pool.run(joined([each.program for each in several]))
+                answers = apart(result, [each.program for each in several])
+                if not answers:  # one of them ended the process: which?
+                    return sum(run([each]) for each in several)
+                for recorded, its in zip(several, answers, strict=True):
+                    if result.ending == "exit":
+                        recorded.keep(its)
+                    else:
+                        self._failed[recorded.path] = result
+                return len(several)
 
-            for done, _ in enumerate(threads.map(run, missing), 1):
+            at_once = AT_ONCE if getattr(self.scorer, "joins", False) else 1
+            parts = [
+                alike[at : at + at_once]
+                for alike in (list(group) for _, group in itertools.groupby(missing, lambda each: each.program.folder))
+                for at in range(0, len(alike), at_once)
+            ]
+            for done in itertools.accumulate(threads.map(run, parts)):
                 tick(done, len(missing))
 
     def known(self, problem: Problem) -> Any:

@@ -211,7 +211,8 @@ def run_benchmarks(
             stack.callback(found.run.close)
             if not found.complete:
                 unfinished.append(found)
-                if settings.scored and found.needs_sandbox and not pool.started:
+                folders = any(problem.assets for problem in found.problems[:1])  # those need sandboxes of their own
+                if settings.scored and found.needs_sandbox and not pool.started and not folders:
                     pool.start(found.problems[0].language, found.total)  # and the others are read meanwhile
         for each in evaluations:
             if each.complete:

@@ -69,16 +69,14 @@ class OrdinaryBackend(NamespacesBackend):
         return super().why_not()
 
     def sandbox(self, language: Language, memory_bytes: int) -> Sandbox:
-        with self.patching, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(namespaces, "interpreter", lambda: Path("/usr/bin/python3").resolve())
-            sandbox = OrdinarySandbox(language, memory_bytes, rootless=True)
-            plan = sandbox.plan()
+        sandbox = OrdinarySandbox(language, memory_bytes, rootless=True)
 
-        def with_its_seed() -> dict[str, object]:
-            environment = dict(plan["env"])  # type: ignore[call-overload]
-            return {**plan, "env": {**environment, "PYTHONHASHSEED": str(sandbox.hash_seed)}}
+        def plan() -> dict[str, object]:
+            with self.patching, pytest.MonkeyPatch.context() as patch:
+                patch.setattr(namespaces, "interpreter", lambda: Path("/usr/bin/python3").resolve())
+                return NamespacesSandbox.plan(sandbox)
 
-        sandbox.plan = with_its_seed  # type: ignore[method-assign]
+        sandbox.plan = plan  # type: ignore[method-assign]
         return sandbox
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -68,3 +69,38 @@ def test_a_cache_that_cannot_be_written_is_one_line(cache: Path, monkeypatch: py
     monkeypatch.setenv("QCEVAL_CACHE", str(blocked))
     with pytest.raises(InfrastructureError, match="set QCEVAL_CACHE"):
         prepared(problem("return x", [[1]]))
+
+
+class Joining(CallScorer):
+    """All its problems have the same program and differ in their calls."""
+
+    joins: ClassVar[bool] = True
+
+
+ODD_ONES = """if x == 3: raise ValueError("no")
+    if x == 4: __import__("os")._exit(0)
+    return [x] * 3
+"""
+
+
+@pytest.mark.parametrize("inputs", [[1, 2, 5], [1, 3, 2], [1, 4, 2], [4], [4, 4, 3, 1]])
+def test_references_that_share_a_process_answer_as_they_do_alone(
+    inputs: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that raises, or ends the process, is named, and the others have their answers."""
+    problems = [problem(ODD_ONES, [[x], [x + 10]], f"p/{number}") for number, x in enumerate(inputs)]
+    found: list[list[object]] = []
+    for scorer in (CallScorer({"s": "inputs"}), Joining({"s": "inputs"})):
+        monkeypatch.setenv("QCEVAL_CACHE", str(tmp_path / type(scorer).__name__))
+        references, told = References(scorer, NoneBackend()), []
+        references.prepare(problems, 1, lambda done, total: told.append((done, total)))  # noqa: B023
+        assert told[-1] == (len({*inputs}), len({*inputs})) or told[-1] == (len(inputs), len(inputs))
+        found.append([])
+        for each in problems:
+            try:
+                (known,) = references.known(each)
+                found[-1].append(known.expected.answers)
+            except ReferenceFailsError as error:
+                found[-1].append(str(error))
+    assert found[0] == found[1]
+    assert [isinstance(answer, bytes) for answer in found[0]] == [x not in (3, 4) for x in inputs]
