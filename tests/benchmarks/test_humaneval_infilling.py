@@ -23,6 +23,7 @@ from qwencoder_eval.types import Completion, Infill, Problem
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 NAMESPACES = pytest.param("namespaces", marks=pytest.mark.namespaces)
 SETS = {"single-line": 1033, "multi-line": 5815, "random-span": 1640, "random-span-light": 164}
+LARGE = pytest.param("multi-line", marks=pytest.mark.whole)
 IDS = {"single-line": "SingleLine", "multi-line": "MultiLine", "random-span": "RandomSpan"}
 
 # Rows whose tests pass with nothing filled in, by set, after IDS and "Infilling/HumanEval/".
@@ -192,7 +193,7 @@ def test_rows_are_listed_once() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sandbox", [DOCKER], indirect=True)
-@pytest.mark.parametrize("part", SETS)
+@pytest.mark.parametrize("part", [LARGE if part == "multi-line" else part for part in SETS])
 def test_every_reference_passes(sandbox: str, part: str, shared_data: Path, tmp_path: Path) -> None:
     report = qceval(
         "run", "--bench", f"humaneval-infilling:{part}", "--sandbox", sandbox, "--out", str(tmp_path), "--no-cache",
@@ -215,7 +216,7 @@ def scored(part: str, sandbox: str, text: str, folder: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sandbox", [DOCKER], indirect=True)
-@pytest.mark.parametrize("part", IDS)
+@pytest.mark.parametrize("part", [LARGE if part == "multi-line" else part for part in IDS])
 def test_nothing_filled_in_passes_where_it_is_known_to(
     sandbox: str, part: str, shared_data: Path, tmp_path: Path
 ) -> None:
