@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from ..benchmark import Benchmark
+from ..datasets.databases import unpack
 from ..datasets.rows import Rows, content_hash, load, locate
-from ..errors import DatasetError, QcevalError, UnpinnedError
+from ..errors import DatasetError, QcevalError, UnpinnedError, UsageError
 from ..registry import discover
 from . import options
-from .options import print_json
+from .options import print_json, say
 
 
 @click.group("data")
@@ -67,9 +68,21 @@ def list_data(bench: str | None, plugins: tuple[Path, ...], as_json: bool) -> No
 
 @data_command.command("pull")
 @bench_option
+@click.option(
+    "--from", "archive", type=click.Path(path_type=Path), metavar="ZIP", help="A benchmark's databases, unpacked first."
+)
 @options.offline
-def pull_data(bench: str | None, plugins: tuple[Path, ...], as_json: bool, offline: bool) -> int:
-    """Fetch what is missing into the cache, checked against its pin. Exit 2 where something cannot be had."""
+def pull_data(bench: str | None, plugins: tuple[Path, ...], as_json: bool, archive: Path | None, offline: bool) -> int:
+    """Fetch what is missing into the cache, checked against its pin. Exit 2 where something cannot be had.
+
+    Example: qceval data pull --bench spider --from spider_data.zip
+    """
+    if archive is not None:
+        places = {rows.databases[0] for _, rows in datasets_of(bench, plugins) if rows.databases} if bench else set()
+        if len(places) != 1:
+            raise UsageError("--from: name one benchmark that has databases, such as --bench spider")
+        (place,) = places
+        say(f"{place}: {unpack(archive, place)} databases")
     return each(bench, plugins, as_json, lambda benchmark, rows: pulled(benchmark, rows, offline))
 
 

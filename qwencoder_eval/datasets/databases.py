@@ -8,7 +8,12 @@ immutable, whatever other processes do with them.
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sqlite3
+import tempfile
+import zipfile
+import zlib
 from collections.abc import Sequence
 from contextlib import closing
 from functools import lru_cache
@@ -17,11 +22,12 @@ from typing import Any
 from urllib.parse import quote
 
 from ..config import cache_folder, data_folder
-from ..errors import DatasetError
+from ..errors import DatasetError, InfrastructureError
 from . import assets
 
 EXAMPLES = 3  # rows of each table that a prompt may show
 BESIDE = ("-journal", "-wal", "-shm")
+PLAIN = re.compile(r"\w[\w .+-]{0,200}")  # a name that leads nowhere else
 
 
 def add_databases(rows: Sequence[dict[str, Any]], places: Sequence[str]) -> None:
@@ -91,3 +97,52 @@ def tables_of(path: Path) -> tuple[list[dict[str, Any]], int]:
     if not found:
         raise DatasetError(f"{path}: has no tables; get it again")
     return found, total
+
+
+def unpack(archive: Path, place: str) -> int:
+    """Unpack the databases of an official archive into the cache, as ``place``; how many there are.
+
+    What counts is a file ``NAME/NAME.sqlite`` at any depth, and what else is a database beside it; in BIRD's archive
+    they lie in an archive of their own. All of them are there at the end, or none. Raises DatasetError, and
+    InfrastructureError where the cache does not take them.
+    """
+    folder = cache_folder() / "assets" / place
+    if folder.exists():
+        raise DatasetError(f"{folder}: there already; remove it to unpack {archive} again")
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    try:
+        with zipfile.ZipFile(archive) as outer:
+            _unpack(outer, partial)
+        names = [each.name for each in partial.iterdir()] if partial.is_dir() else []
+        whole = [name for name in names if (partial / name / f"{name}.sqlite").is_file()]
+        if not whole:
+            raise DatasetError(f"{archive}: no NAME/NAME.sqlite in it; give the archive of the databases")
+        partial.rename(folder)
+        return len(whole)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise DatasetError(f"{archive}: cannot be unpacked ({error}); get it again") from None
+    except OSError as error:
+        if error.filename and Path(error.filename) == archive:
+            raise DatasetError(f"{archive}: cannot be read ({error.strerror})") from None
+        raise InfrastructureError(f"{folder}: cannot be written ({error.strerror}); set QCEVAL_CACHE") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _unpack(outer: zipfile.ZipFile, folder: Path) -> None:
+    """Names in an archive are anybody's: only their last two parts count, and those are plain names."""
+    for member in outer.infolist():
+        *_, parent, name = ("", "", *member.filename.split("/"))
+        if name.endswith("databases.zip"):
+            with tempfile.TemporaryFile() as file:
+                with outer.open(member) as inner:
+                    shutil.copyfileobj(inner, file)
+                with zipfile.ZipFile(file) as nested:
+                    _unpack(nested, folder)
+        elif PLAIN.fullmatch(parent) and PLAIN.fullmatch(name) and name.endswith(".sqlite") and parent != "__MACOSX":
+            path = folder / parent / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with outer.open(member) as inner, path.open("wb") as file:
+                shutil.copyfileobj(inner, file)
+            for each, mode in ((folder, 0o755), (path.parent, 0o755), (path, 0o644)):
+                each.chmod(mode)  # a sandbox has a user of its own

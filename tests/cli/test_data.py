@@ -189,3 +189,17 @@ def test_rows_of_a_plugin_are_pinned_like_ours(qceval: Cli, refused: Refused, pl
     assert qceval(*command).returncode == 0  # though the file was changed within a second, at the same length
     assert not (folder / "__pycache__").exists()
     assert "1/1" in qceval("run", "--bench", "tiny", "--plugins", folder, "--sandbox", "none").stdout
+
+
+@pytest.mark.parametrize("bench", [(), ("--bench", "humaneval"), ("--bench", "spider,bird:dev")])
+def test_an_archive_is_of_one_benchmark_with_databases(
+    refused: Refused, tmp_path: Path, bench: tuple[str, ...]
+) -> None:
+    said = refused("data", "pull", *bench, "--from", tmp_path / "x.zip")
+    assert said == "--from: name one benchmark that has databases, such as --bench spider"
+
+
+def test_an_archive_that_is_no_archive(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(b"no archive")
+    said = refused("data", "pull", "--bench", "spider", "--from", tmp_path / "x.zip")
+    assert said.startswith(f"{tmp_path / 'x.zip'}: cannot be unpacked")
