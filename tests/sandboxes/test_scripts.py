@@ -146,6 +146,9 @@ ENDS = {
     "endless recursion": "def f(): f()\nf()",
     "deep recursion": "import sys; sys.setrecursionlimit(10**6)\ndef f(n): return n and 1 + f(n - 1)\nprint(f(50_000))",
 }
+# Here as root and in an image; that other ways of becoming a user change nothing is shown by the other tests.
+TWO = [pytest.param("docker", marks=pytest.mark.docker), pytest.param("namespaces", marks=pytest.mark.namespaces)]
+
 SAME = {
     f"{group}: {name}": source
     for group, programs in (
@@ -192,6 +195,7 @@ def ran(place: Place, source: str, script: bool, stdin: str = STDIN) -> tuple[An
     return result.ending, result.status, bytes(result.stdout), errors[-1]
 
 
+@pytest.mark.parametrize("place", TWO, indirect=True)
 @pytest.mark.parametrize("name", SAME)
 def test_a_script_does_what_python_does(place: Place, name: str) -> None:
     stdin = OTHER_STDIN.get(name, STDIN)

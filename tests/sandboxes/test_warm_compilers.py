@@ -392,6 +392,7 @@ def wait_for(docker: Kept, name: str, happened: Callable[[list[str]], bool]) -> 
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SERVED)
 @pytest.mark.parametrize("signal", ["KILL", "TERM", "SEGV"])
 def test_a_service_that_dies_between_programs(docker: Kept, name: str, signal: str) -> None:
@@ -408,6 +409,7 @@ def test_a_service_that_dies_between_programs(docker: Kept, name: str, signal: s
     assert docker.made(name)[-1] is sandbox
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SERVED)
 @pytest.mark.parametrize("what", ["right", "wrong"])
 def test_a_service_that_dies_while_it_compiles(docker: Kept, name: str, what: str) -> None:
@@ -425,6 +427,7 @@ def test_a_service_that_dies_while_it_compiles(docker: Kept, name: str, what: st
     assert docker.made(name)[-1] is sandbox
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SERVED)
 def test_a_service_that_dies_while_a_program_runs(docker: Kept, name: str) -> None:
     honest(docker, name)
@@ -440,6 +443,7 @@ def test_a_service_that_dies_while_a_program_runs(docker: Kept, name: str) -> No
     assert docker.made(name)[-1] is sandbox
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SERVED)
 def test_a_service_that_hangs(docker: Kept, name: str) -> None:
     """Its program gets no verdict but a timeout that is ambiguous, for which it is run again."""
