@@ -7,7 +7,7 @@ from qwencoder_eval.datasets.rows import Rows
 from qwencoder_eval.extraction.sql import BASE_STOPS, CHAT_STOPS, answered_query, continued_query, tagged_query
 from qwencoder_eval.scoring.efficiency import EfficiencyScorer
 from qwencoder_eval.scoring.queries import QueryScorer
-from qwencoder_eval.text_to_sql import NOTHING, answered, asked_to_think, continued, schema_text
+from qwencoder_eval.text_to_sql import NOTHING, answered, asked_to_think, continued
 from qwencoder_eval.types import Problem, Sampling
 
 ROWS = {
@@ -109,7 +109,8 @@ class Bird(Benchmark):
         known = row.get("database", NOTHING)
         knowledge = f"-- External Knowledge: {row['evidence']}\n\n"
         fields = {
-            "schema": schema_text(known["tables"], 0),
+            "tables": known["tables"],
+            "examples": 0,
             "question": row["question"],
             "instruction": knowledge + INSTRUCTION.format(" and understanding External Knowledge") + "\n",
         }

@@ -1,12 +1,11 @@
 """BIRD's mini-dev on MySQL and PostgreSQL: its questions and queries in these dialects (arXiv 2305.03111)."""
 
-import re
-
 from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Scoring
+from qwencoder_eval.datasets.databases import brief, quoted
 from qwencoder_eval.datasets.rows import Rows
 from qwencoder_eval.extraction.sql import BASE_STOPS, CHAT_STOPS, answered_query, continued_query, tagged_query
 from qwencoder_eval.scoring.sql_servers import ServerScorer
-from qwencoder_eval.text_to_sql import answered, asked_to_think, continued, schema_text
+from qwencoder_eval.text_to_sql import answered, asked_to_think, continued
 from qwencoder_eval.types import Problem, Sampling
 
 # The release has the schemas in dev_tables.json, by SQLite's names and types.
@@ -28,7 +27,6 @@ ROW = {
     "SQL": "SELECT 1 + 1", "difficulty": "simple", "table_names_original": ["pair"], "foreign_keys": [],
     "column_names_original": [[-1, "*"], [0, "id"]], "column_types": ["text", "integer"], "primary_keys": [1],
 }  # fmt: skip
-RESERVED = {"order", "group", "by"}  # names that upstream quotes in llm/src/table_schema.py
 
 
 def statements(row, quote):
@@ -47,14 +45,13 @@ def statements(row, quote):
         rows[names[one][0]].append(f"FOREIGN KEY ({names[one][1]}) REFERENCES {target}")
     inside = (",\n    ".join(each) for each in rows)
     return [
-        {"name": name, "create": f"CREATE TABLE {name} (\n    {text}\n)"}
-        for name, text in zip(tables, inside, strict=True)
+        {
+            "name": name,
+            "create": f"CREATE TABLE {name} (\n    {text}\n)",
+            "brief": brief(name, (column for table, column in names if table == at)),
+        }
+        for at, (name, text) in enumerate(zip(tables, inside, strict=True))
     ]
-
-
-def quoted(name, quote):
-    plain = re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name.lower() not in RESERVED
-    return name if plain else quote + name.replace(quote, quote * 2) + quote
 
 
 def askings(rows):
@@ -86,7 +83,8 @@ def vectors(name):
 
 def problem_of(row, dialect, quote):
     fields = {
-        "schema": schema_text(statements(row, quote), 0),
+        "tables": statements(row, quote),
+        "examples": 0,
         "question": row["question"],
         "instruction": INSTRUCTION.format(row["evidence"], dialect),
     }

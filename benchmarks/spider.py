@@ -5,7 +5,7 @@ from qwencoder_eval.datasets.rows import Rows
 from qwencoder_eval.extraction.sql import BASE_STOPS, CHAT_STOPS, answered_query, continued_query, tagged_query
 from qwencoder_eval.scoring.queries import QueryScorer
 from qwencoder_eval.scoring.spider_match import hardness
-from qwencoder_eval.text_to_sql import NOTHING, answered, asked_to_think, continued, schema_text
+from qwencoder_eval.text_to_sql import NOTHING, answered, asked_to_think, continued
 from qwencoder_eval.types import Problem, Sampling
 
 ROWS = Rows(
@@ -66,7 +66,7 @@ class Spider(Benchmark):
 
     def problem(self, row):
         known = row.get("database", NOTHING)
-        fields = {"schema": schema_text(known["tables"], 3), "question": row["question"], "instruction": INSTRUCTION}
+        fields = {"tables": known["tables"], "examples": 3, "question": row["question"], "instruction": INSTRUCTION}
         tests = {"query": row["query"], "databases": known["files"], **{name: row[name] for name in SCHEMA}}
         groups = {"database": "filled" if known["rows"] else "empty"}
         if row["sql"]:

@@ -3,18 +3,24 @@
 Source: QwenLM/Qwen3-Coder at 0ae30f5, qwencoder-eval/base/benchmarks/bird-spider/sql_suites/{utils,preprocess_spider,
 preprocess_bird}.py, and the tasks under code_eval there and in qwencoder-eval/instruct/bird-spider.
 
-A problem's fields are ``schema``, ``instruction`` and ``question``.
+A problem's fields are ``tables``, ``examples`` (how many rows of each are shown), ``instruction`` and ``question``.
+
+A schema that does not fit a model's context is shortened, which upstream does not do: see ``schemas`` for the rule, and
+``types.versions`` for when it is.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .types import Chat, Continue, Message, Problem
 
 NOTHING: Mapping[str, Any] = {"place": "", "files": [":memory:"], "tables": [], "rows": 0}  # of rows without a database
 ONLY = "\nPlease output only the final SQL query, starts with keyword `SELECT`."
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")  # of snake_case and CamelCase too
 THINK = "\nPlease think step-by-step and output the final SQL query between [SQL] and [/SQL]."
 
 
@@ -32,18 +38,48 @@ def schema_text(tables: Sequence[Mapping[str, Any]], examples: int) -> str:
     return "".join(parts)
 
 
-def asked(problem: Problem) -> str:
+def schemas(tables: Sequence[Mapping[str, Any]], examples: int, question: str) -> list[str]:
+    """The schema as a prompt shows it, whole, and ever shorter ones for small contexts.
+
+    First the example rows go; then everything of a statement but the columns' names; then, one at a time, the tables
+    whose names and columns share the fewest words with the question, of equal ones the last first. One stays.
+    """
+    found = [schema_text(tables, examples)]
+    if examples:
+        found.append(schema_text(tables, 0))
+    wanted = words(question)
+    shared = [len(wanted & words(table["brief"])) for table in tables]
+    order = sorted(range(len(tables)), key=lambda at: (-shared[at], at))
+    short = [{**table, "create": table["brief"]} for table in tables]
+    found += [schema_text([short[at] for at in sorted(order[:kept])], 0) for kept in range(len(tables), 0, -1)]
+    return found
+
+
+def words(text: str) -> set[str]:
+    """Lower case; a plural is its singular, as far as an s makes it."""
+    return {word.lower().removesuffix("s") for word in WORD.findall(text)}
+
+
+def asked(problem: Problem) -> list[str]:
+    """Beginning with the whole schema."""
     fields = problem.fields
-    return f"{fields['schema']}{fields['instruction']}Question: {fields['question']}\n"
+    question = f"{fields['instruction']}Question: {fields['question']}\n"
+    return [schema + question for schema in schemas(fields["tables"], fields["examples"], question)]
 
 
 def continued(problem: Problem) -> Continue:
-    return Continue(f"{asked(problem)}\n{problem.stub}")
+    first, *shorter = (Continue(f"{text}\n{problem.stub}") for text in asked(problem))
+    return replace(first, shorter=tuple(shorter))
 
 
 def answered(problem: Problem) -> Chat:
-    return Chat((Message("user", asked(problem) + ONLY),))
+    return _chat(problem, ONLY)
 
 
 def asked_to_think(problem: Problem) -> Chat:
-    return Chat((Message("user", asked(problem) + THINK),))
+    return _chat(problem, THINK)
+
+
+def _chat(problem: Problem, ending: str) -> Chat:
+    first, *shorter = (Chat((Message("user", text + ending),)) for text in asked(problem))
+    return replace(first, shorter=tuple(shorter))

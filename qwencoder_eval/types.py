@@ -55,20 +55,25 @@ class Continue:
     """Ask for what follows ``text``; ``before``, if there is any, stands above it, with a newline between them.
 
     The budgets (tokens) say how much is kept where a benchmark's rule cuts: of ``before`` its beginning, of ``text``
-    its end. None keeps all.
+    its end. None keeps all. ``shorter``: see ``versions``.
     """
 
     text: str
     before: str | None = None
     before_tokens: int | None = None
     text_tokens: int | None = None
+    shorter: tuple[Continue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """Ask for the next assistant message; a last assistant message is a prefill left open."""
+    """Ask for the next assistant message; a last assistant message is a prefill left open.
+
+    ``shorter``: see ``versions``.
+    """
 
     messages: tuple[Message, ...]
+    shorter: tuple[Chat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,15 @@ def plain(prompt: Prompt) -> dict[str, Any]:
     return {each.name: whole[each.name] for each in fields(prompt) if whole[each.name] != each.default}
 
 
+def versions(prompt: Prompt) -> tuple[Prompt, ...]:
+    """The prompt, and what is asked in its place where it does not fit the model's context, ever shorter.
+
+    The first one counts that leaves room for the answer: for as many tokens as may be generated, but for no more than
+    half of the context. Where none does it is the last. ``Completion.shortened`` says which one was asked.
+    """
+    return (prompt, *(getattr(prompt, "shorter", ())))
+
+
 def is_chat(prompt: Prompt) -> bool:
     """Whether a message is asked for, and not the rest of a text."""
     return isinstance(prompt, Chat) or (isinstance(prompt, Needle) and prompt.form == "chat")
@@ -177,7 +191,8 @@ class Completion:
 
     ``thoughts`` is what a model wrote for itself before its answer, where its profile says how that is marked.
     ``logprobs`` are those of the continuations of a Choice, and ``text`` is then the one that was chosen.
-    ``prompt_too_long``: the prompt did not fit the model's context, and nothing was generated.
+    ``prompt_too_long``: the prompt did not fit the model's context, and nothing was generated. ``shortened``: which of
+    the prompt's ``versions`` was asked, 0 where it was the whole one.
     """
 
     text: str
@@ -187,6 +202,7 @@ class Completion:
     tokens: int | None = None
     thoughts: str = ""
     logprobs: tuple[float, ...] = ()
+    shortened: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from ..models.rendering import Rendered, Renderer
 from ..registry import discover
 from ..reports.rebuilt import plain_parts
 from ..reports.table import for_terminal
-from ..types import Problem, Prompt, plain
+from ..types import Problem, Prompt, plain, versions
 from . import generation, options
 from .options import print_json
 
@@ -72,6 +72,9 @@ def show_prompt_command(
     else:
         for title, text in plain_parts(prompt):
             part(title, text)
+    if shorter := versions(prompt)[1:]:
+        shortest = f"; the shortest has {len(renderer.render(shorter[-1]).tokens)} tokens" if renderer else ""
+        click.echo(f"where it does not fit the context: {len(shorter)} shorter versions, one after the other{shortest}")
     click.echo("sampling: " + ", ".join(f"{name} {value!r}" for name, value in sampling.items()))
 
 

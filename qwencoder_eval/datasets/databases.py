@@ -14,7 +14,7 @@ import sqlite3
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +27,8 @@ from . import assets
 
 EXAMPLES = 3  # rows of each table that a prompt may show
 BESIDE = ("-journal", "-wal", "-shm")
+RESERVED = {"order", "group", "by"}  # as bird-bench/mini_dev at 4d970a9 has it, llm/src/table_schema.py
+IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 PLAIN = re.compile(r"\w[\w .+-]{0,200}")  # a name that leads nowhere else
 
 
@@ -57,7 +59,8 @@ def there(place: str) -> bool:
 def described(place: str, name: str) -> dict[str, Any]:
     """``place``; ``files`` below it, that of the prompts first; its ``tables``, and how many ``rows`` they have.
 
-    A table has ``name``, ``create`` (its statement), ``columns`` and ``examples`` (rows, as text). Raises DatasetError.
+    A table has ``name``, ``create`` (its statement), ``brief`` (the same with nothing but the columns' names),
+    ``columns`` and ``examples`` (rows, as text). Raises DatasetError.
     """
     folder = assets.locate(place) / name
     first = folder / f"{name}.sqlite"
@@ -86,17 +89,29 @@ def tables_of(path: Path) -> tuple[list[dict[str, Any]], int]:
             for name, create in connection.execute(
                 "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
             ).fetchall():
-                quoted = '"' + name.replace('"', '""') + '"'
-                cursor = connection.execute(f"SELECT * FROM {quoted} LIMIT {EXAMPLES}")  # noqa: S608
+                sure = '"' + name.replace('"', '""') + '"'  # whatever SQLite takes for a keyword
+                cursor = connection.execute(f"SELECT * FROM {sure} LIMIT {EXAMPLES}")  # noqa: S608
                 examples = [[str(value) for value in row] for row in cursor]
                 columns = [each[0] for each in cursor.description]
-                total += connection.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]  # noqa: S608
-                found.append({"name": name, "create": create, "columns": columns, "examples": examples})
+                total += connection.execute(f"SELECT count(*) FROM {sure}").fetchone()[0]  # noqa: S608
+                table = {"name": name, "create": create, "brief": brief(quoted(name), map(quoted, columns))}
+                found.append({**table, "columns": columns, "examples": examples})
     except sqlite3.Error as error:
         raise DatasetError(f"{path}: not a database that can be read ({error}); get it again") from None
     if not found:
         raise DatasetError(f"{path}: has no tables; get it again")
     return found, total
+
+
+def brief(name: str, columns: Iterable[str]) -> str:
+    """A CREATE TABLE statement of names, which are in quotes where they need it."""
+    return f"CREATE TABLE {name} ({', '.join(columns)})"
+
+
+def quoted(name: str, quote: str = '"') -> str:
+    """A name of SQL, in quotes where it needs them."""
+    plain = IDENTIFIER.fullmatch(name) and name.lower() not in RESERVED
+    return name if plain else quote + name.replace(quote, quote * 2) + quote
 
 
 def unpack(archive: Path, place: str) -> int:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import InfrastructureError
-from ..types import Choice, Completion, Prompt, is_chat
+from ..types import Choice, Completion, Prompt, is_chat, versions
 from .base import Answer, Request
 from .rendering import Rendered, Renderer
 
@@ -181,7 +181,7 @@ class EngineModel:
                         exhausted = True
                         break
                     workers = workers or self._start(answers)
-                    job = Open(request, self.renderer.render(request.prompt))
+                    job = self._fitting(request)
                     if job.tokens_needed() > self.facts["context"]:
                         yield from job.too_long()
                         continue
@@ -205,6 +205,16 @@ class EngineModel:
         finally:
             for worker in workers:
                 worker.end(CLOSE_S if finished_all else 0)
+
+    def _fitting(self, request: Request) -> Open:
+        """With the first version of the prompt that leaves room for the answer, or the last."""
+        context = self.facts["context"]
+        room = min(request.sampling.max_tokens, context // 2)
+        for shortened, prompt in enumerate(versions(request.prompt)):
+            job = Open(request, self.renderer.render(prompt), shortened)
+            if len(job.rendered.tokens) + room <= context:
+                break
+        return job
 
     def _start(self, answers: queue.Queue[Any]) -> list[Worker]:
         """Start as many engines as work in parallel, and wait until all are ready. Raises InfrastructureError."""
@@ -259,8 +269,8 @@ class EngineModel:
 class Open:
     """A request in an engine's hands."""
 
-    def __init__(self, request: Request, rendered: Rendered) -> None:
-        self.request, self.rendered = request, rendered
+    def __init__(self, request: Request, rendered: Rendered, shortened: int = 0) -> None:
+        self.request, self.rendered, self.shortened = request, rendered, shortened
         self.left = len(rendered.continuations) or len(request.numbers)
         self.logprobs: dict[int, list[float]] = {}
 
@@ -271,7 +281,7 @@ class Open:
     def too_long(self) -> Iterator[Answer]:
         for number in self.request.numbers:
             completion = Completion("", finish_reason="prompt_too_long", prompt_tokens=len(self.rendered.tokens))
-            yield Answer(self.request, number, completion)
+            yield Answer(self.request, number, replace(completion, shortened=self.shortened))
 
     def message(self) -> dict[str, Any]:
         if self.rendered.continuations:
@@ -297,8 +307,8 @@ class Open:
             self.logprobs[line["number"]] = line["logprobs"][len(self.rendered.tokens) :]
             return None if self.left else chosen(self.request, self.logprobs, len(self.rendered.tokens))
         completion = finished(self.request, line["text"], line["reason"], profile, self.rendered.thinking)
-        completion = replace(completion, prompt_tokens=len(self.rendered.tokens), tokens=line["tokens"])
-        return Answer(self.request, line["number"], completion)
+        counts = {"prompt_tokens": len(self.rendered.tokens), "tokens": line["tokens"], "shortened": self.shortened}
+        return Answer(self.request, line["number"], replace(completion, **counts))
 
 
 def finished(request: Request, text: str, reason: str | None, profile: Any, thinking: bool = False) -> Completion:

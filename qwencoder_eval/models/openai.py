@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import InfrastructureError, UsageError
-from ..types import Chat, Choice, Completion, Infill, Needle, Prompt
+from ..types import Chat, Choice, Completion, Infill, Needle, Prompt, versions
 from .base import Answer, Request
 from .engine import chosen, finished
 from .profiles import Kind, ModelProfile
@@ -225,28 +225,37 @@ class _Asking:
                     return Answer(request, number, Completion("", finish_reason="prompt_too_long"))
                 logprobs[at] = self.echoed(document, request.prompt, at)
             return chosen(request, logprobs, None)
-        ((endpoint, body),) = self.model.bodies(request.prompt)
-        body = {
+        plain = {
             "model": self.model.name, "max_tokens": sampling.max_tokens, "temperature": sampling.temperature,
-            "top_p": sampling.top_p, "seed": request.seed(number), "stop": list(sampling.stop), **body,
+            "top_p": sampling.top_p, "seed": request.seed(number), "stop": list(sampling.stop),
         }  # fmt: skip
-        document = await self.post(client, endpoint, body)
-        if document is None:
-            return Answer(request, number, Completion("", finish_reason="prompt_too_long"))
+        asked = versions(request.prompt)
+        for shortened, prompt in enumerate(asked):
+            ((endpoint, body),) = self.model.bodies(prompt)
+            document = await self.post(client, endpoint, {**plain, **body}, last=shortened == len(asked) - 1)
+            if document is not None:
+                break
+        else:
+            return Answer(request, number, Completion("", finish_reason="prompt_too_long", shortened=shortened))
         text, reason = content(document)
         usage = document.get("usage") or {}
-        opened = self.model.renderer.render(request.prompt).thinking if self.model.renderer else False
+        opened = self.model.renderer.render(prompt).thinking if self.model.renderer else False
         completion = finished(request, text, reason, self.model.profile, opened)
         completion = replace(
             completion,
             thoughts=completion.thoughts or reasoning(document),
             prompt_tokens=usage.get("prompt_tokens"),
             tokens=usage.get("completion_tokens"),
+            shortened=shortened,
         )
         return Answer(request, number, completion)
 
-    async def post(self, client: Any, endpoint: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        """The server's answer; None where the prompt does not fit its context."""
+    async def post(self, client: Any, endpoint: str, body: dict[str, Any], last: bool = True) -> dict[str, Any] | None:
+        """The server's answer; None where the prompt does not fit its context.
+
+        Where it only leaves less room than was asked for, it is asked for less; but of a prompt that can be shortened,
+        which is not the ``last`` of its versions, for no less than half of the context.
+        """
         options, said = self.model.options, ""
         url = f"{options.base_url.rstrip('/')}/{endpoint}"
         attempt = 0
@@ -281,8 +290,8 @@ class _Asking:
                     self.model.max_stops = 4  # hosted services take no more; the rest is cut here
                     continue
                 elif too_long(text):
-                    room = fitting(text, int(body["max_tokens"]))
-                    if not room:
+                    room, context = fitting(text, int(body["max_tokens"]))
+                    if not room or (not last and room < context // 2):
                         return None
                     body = {**body, "max_tokens": room}
                     continue
@@ -371,22 +380,24 @@ def too_long(text: str) -> bool:
     return "context_length_exceeded" in text or bool(TOO_LONG.search(message(text)))
 
 
-def fitting(text: str, max_tokens: int) -> int:
-    """How many tokens a prompt leaves room for that fits only without as many as were asked for; 0 where it does not.
+def fitting(text: str, max_tokens: int) -> tuple[int, int]:
+    """How many tokens a prompt leaves room for that fits only without as many as were asked for, and the context's.
+
+    Both are 0 where it does not.
 
     Servers say it in words: the context's size, what was asked for and of what that is made up. vLLM says only that
     more tokens were asked for than its context has, and makes do with what room there is.
     """
     numbers = [int(number) for number in NUMBERS.findall(message(text))]
     if max_tokens not in numbers:
-        return 0
+        return 0, 0
     numbers.remove(max_tokens)
     if not numbers or (len(numbers) == 1 and numbers[0] >= max_tokens):
-        return 0
+        return 0, 0
     context = numbers[0]
     prompt = next((number for number in numbers[1:] if number < context), 0)
     room = context - prompt
-    return room if 0 < room < max_tokens else 0
+    return (room, context) if 0 < room < max_tokens else (0, 0)
 
 
 def retry_after(headers: Any) -> float | None:

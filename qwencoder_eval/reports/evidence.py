@@ -164,7 +164,7 @@ def sample_row(verdict: dict[str, Any], completion: dict[str, Any], known: Rebui
     found |= {"text": cut(text), "code": 1 if code == text else cut(code) if code else 0}
     if not code:
         found["no_code"] = why
-    for key in ("thoughts", "finish_reason", "prompt_tokens", "tokens"):
+    for key in ("thoughts", "finish_reason", "prompt_tokens", "tokens", "shortened"):
         if (value := completion.get(key)) not in (None, ""):
             found[key] = cut(value) if isinstance(value, str) else value
     return found

@@ -166,6 +166,8 @@ class Run:
         for name in ("prompt_tokens", "tokens", "thoughts", "logprobs"):
             if (value := getattr(completion, name)) not in (None, "", ()):
                 row[name] = value
+        if completion.shortened:
+            row["shortened"] = completion.shortened
         with self._mutex:
             self.completions.append(row)
             self.done.add((sample.problem, sample.number))
@@ -197,15 +199,18 @@ class Run:
                     row.get("tokens"),
                     row.get("thoughts", ""),
                     tuple(row.get("logprobs", ())),
+                    row.get("shortened", 0),
                 )
                 yield Sample(row["problem"], row["sample"], completion)
 
     def counts(self) -> dict[str, int]:
-        """Completions on disk by finish reason, and their tokens."""
+        """Completions on disk by finish reason, their tokens, and of how many the prompt was shortened, if any were."""
         found: Counter[str] = Counter()
         for row in self.completions.rows():
             found[row["finish_reason"]] += 1
             found["tokens"] += row.get("tokens") or 0
+            if row.get("shortened"):
+                found["shortened"] += 1
         return dict(found)
 
     def record(self, provenance: dict[str, Any]) -> None:

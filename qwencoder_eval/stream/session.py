@@ -138,7 +138,9 @@ class Evaluation:
             tally.add(verdict)
         described = self.report(tally)
         if not self.model.instant:
-            described["completions"] = run.counts()
+            described["completions"] = counts = run.counts()
+            if shortened := counts.get("shortened"):
+                described["notes"].append(f"{shortened} of {len(run.done)} prompts were shortened to fit the context")
         run.record(self.model.provenance())
         if missing := self.total - len(run.judged if self.settings.scored else run.done):
             again = not work.lost or not all(isinstance(error, ReferenceFailsError) for error in work.lost.values())

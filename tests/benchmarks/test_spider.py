@@ -116,7 +116,8 @@ def row(spider: Benchmark, **others: Any) -> dict[str, Any]:
 
 
 def test_a_problem_of_a_row(spider: Benchmark) -> None:
-    tables = [{"name": "a", "create": "CREATE TABLE a (x)", "columns": ["x"], "examples": [["1"], ["None"]]}]
+    table = {"name": "a", "create": "CREATE TABLE a (x)", "brief": "CREATE TABLE a (x)"}
+    tables = [{**table, "columns": ["x"], "examples": [["1"], ["None"]]}]
     known = {"place": "spider/database", "files": ["d/d.sqlite", "d/d_1.sqlite"], "tables": tables, "rows": 2}
     problem = spider.problem(row(spider, number=7, database=known))
     assert problem.id == "spider/7"
@@ -131,6 +132,9 @@ def test_a_problem_of_a_row(spider: Benchmark) -> None:
         "CREATE TABLE a (x);\n/*\n3 example rows:\nSELECT * FROM a LIMIT 3;\nx\n1\nNone\n*/\n\n"
         "-- Using valid SQLite, answer the following questions for the tables provided above.\n"
         "Question: How many tables are there?\n\nSELECT "
+    )
+    assert prompt.shorter[0].text == prompt.text.replace(
+        "/*\n3 example rows:\nSELECT * FROM a LIMIT 3;\nx\n1\nNone\n*/\n", ""
     )
     for name, ending in (("qwen-instruct", "starts with keyword `SELECT`."), ("qwen-instruct-cot", "and [/SQL].")):
         asked = profile(spider, name).asking.prompt(problem)

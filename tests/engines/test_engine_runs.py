@@ -283,6 +283,19 @@ def test_a_prompt_that_does_not_fit_is_counted(tiny: Path, document: Document) -
     assert report["completions"]["prompt_too_long"] == counts["prompt_too_long"]
 
 
+def test_schemas_are_shortened_to_fit_and_that_is_counted(tiny: Path, document: Document, shared_data: Path) -> None:
+    if not (shared_data / "spider" / "dev.json.gz").is_file():
+        pytest.skip(f"no rows of Spider in {shared_data}")
+    command = ("run", "--bench", "spider", "--limit", 8, "--backend", "transformers", "--model", tiny / "base")
+    report = document(*command, "--dtype", "float32", "--max-model-len", 1024, "--max-tokens", 20)
+    kept = rows(report["run"], "completions.jsonl")
+    shortened = [row for row in kept if row.get("shortened")]
+    assert shortened
+    assert all(row["prompt_tokens"] + 20 <= 1024 for row in kept)
+    assert report["completions"]["shortened"] == len(shortened)
+    assert f"{len(shortened)} of 8 prompts were shortened to fit the context" in report["notes"]
+
+
 def test_generate_now_and_score_later(tiny: Path, document: Document, qceval: Cli, right: dict[str, float]) -> None:
     command = (*STARTER, "--backend", "transformers", "--model", tiny / "base")
     report = document(*command, "--no-score")

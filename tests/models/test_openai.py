@@ -365,9 +365,15 @@ LLAMA = "the request exceeds the available context size. try increasing the cont
 
 @pytest.mark.parametrize(
     ("said", "max_tokens", "room"),
-    [(VLLM, 768, 0), (OPENAI, 4000, 3170), (MANY, 9000, 4096), (LLAMA, 768, 0), (VLLM, 4096, 0)],
+    [
+        (VLLM, 768, (0, 0)),
+        (OPENAI, 4000, (3170, 4097)),
+        (MANY, 9000, (4096, 4096)),
+        (LLAMA, 768, (0, 0)),
+        (VLLM, 4096, (0, 0)),
+    ],
 )
-def test_how_much_room_a_server_says_there_is(said: str, max_tokens: int, room: int) -> None:
+def test_how_much_room_a_server_says_there_is(said: str, max_tokens: int, room: tuple[int, int]) -> None:
     assert too_long(said)
     assert fitting(said, max_tokens) == room
 
@@ -386,6 +392,45 @@ def test_a_prompt_that_fits_gets_what_room_there_is(server: Server) -> None:
     server.reply = lambda body, n: (400, {}, error) if body["max_tokens"] > 3170 else completion("x")
     assert texts(ask(model(server), Continue("x"), sampling=Sampling(max_tokens=4000))) == ["x"]
     assert [body["max_tokens"] for _, body, _ in server.seen] == [4000, 3170]
+
+
+SHORTENED = Continue("whole", shorter=(Continue("shorter"), Continue("shortest")))
+
+
+def test_a_prompt_is_shortened_until_it_fits(server: Server) -> None:
+    error = json.dumps({"error": {"message": VLLM}}).encode()
+    server.reply = lambda body, n: (400, {}, error) if body["prompt"] == "whole" else completion(body["prompt"])
+    (answer,) = ask(model(server), SHORTENED)
+    assert answer.completion
+    assert (answer.completion.text, answer.completion.shortened) == ("shorter", 1)
+
+
+def test_a_prompt_that_is_too_long_when_shortened_too_is_an_outcome(server: Server) -> None:
+    error = json.dumps({"error": {"message": VLLM}}).encode()
+    server.reply = lambda body, n: (400, {}, error)
+    (answer,) = ask(model(server), SHORTENED)
+    assert answer.completion
+    assert (answer.completion.finish_reason, answer.completion.shortened) == ("prompt_too_long", 2)
+    assert [body["prompt"] for _, body, _ in server.seen] == ["whole", "shorter", "shortest"]
+
+
+@pytest.mark.parametrize(("prompt_tokens", "expected"), [(927, ("whole", 3170, 0)), (3000, ("shorter", 4000, 1))])
+def test_it_is_shortened_rather_than_its_answer_where_that_would_get_less_than_half(
+    server: Server, prompt_tokens: int, expected: tuple[str, int, int]
+) -> None:
+    said = OPENAI.replace("4927", str(prompt_tokens + 4000)).replace("927", str(prompt_tokens))
+    error = json.dumps({"error": {"message": said}}).encode()
+
+    def reply(body: dict[str, Any], n: int) -> Any:
+        whole = body["prompt"] == "whole"
+        return (400, {}, error) if whole and body["max_tokens"] + prompt_tokens > 4097 else completion(body["prompt"])
+
+    server.reply = reply
+    (answer,) = ask(model(server), SHORTENED, sampling=Sampling(max_tokens=4000))
+    assert answer.completion
+    text, room, shortened = expected
+    assert (answer.completion.text, answer.completion.shortened) == (text, shortened)
+    assert server.seen[-1][1]["max_tokens"] == room
 
 
 def test_a_service_that_takes_few_stop_strings(server: Server) -> None:

@@ -25,7 +25,7 @@ from qwencoder_eval.errors import InfrastructureError, InputError, ReferenceFail
 from qwencoder_eval.registry import discover
 from qwencoder_eval.scoring.base import Judgement
 from qwencoder_eval.scoring.sql_servers import QUERY, ServerScorer, address, clients
-from qwencoder_eval.types import Outcome, Problem
+from qwencoder_eval.types import Continue, Outcome, Problem
 
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("psycopg")
@@ -437,13 +437,20 @@ def test_prompts_name_the_dialect_and_quote_in_its_way(data: Path, monkeypatch: 
     for name, title, quote in (("mysql", "MySQL", "`"), ("postgresql", "PostgreSQL", '"')):
         problem = profile(discover(()).load(f"bird-{name}"), None).problems(offline=True)[2]
         assert problem.groups == {"difficulty": "challenging"}
-        assert problem.fields["schema"] == (
+        prompt = profile(discover(()).load(f"bird-{name}"), None).prompt(problem)
+        assert isinstance(prompt, Continue)
+        schema = prompt.text.partition("-- External")[0]
+        assert schema == (
             "CREATE TABLE members (\n    id integer,\n    name text,\n    joined date,\n    fee real,\n"
             "    PRIMARY KEY (id)\n);\n\n"
             "CREATE TABLE meetings (\n    member_id integer,\n    topic text,\n"
             "    FOREIGN KEY (member_id) REFERENCES members (id)\n);\n\n"
             "CREATE TABLE 'order' (\n    'Free Meals (K-12)' real,\n    of integer,\n"
             "    PRIMARY KEY ('Free Meals (K-12)', of)\n);\n\n"
+        ).replace("'", quote)
+        assert prompt.shorter[0].text.partition("-- External")[0] == (
+            "CREATE TABLE members (id, name, joined, fee);\n\nCREATE TABLE meetings (member_id, topic);\n\n"
+            "CREATE TABLE 'order' ('Free Meals (K-12)', of);\n\n"
         ).replace("'", quote)
         assert f"-- External Knowledge: nothing\n\n-- Using valid {title} and" in problem.fields["instruction"]
 

@@ -27,10 +27,11 @@ const text = (x, y, content, properties = {}) => svg("text", { x, y, ...properti
 const line = (x1, y1, x2, y2, name) => svg("line", { x1, y1, x2, y2, class: name });
 const hint = (content) => svg("title", {}, content);
 
-/** A span of whole tens that holds all values (fractions). */
+/** A span of whole tens that holds all values (fractions). Beyond 1 only where one of them is. */
 function span(values) {
   const low = Math.max(0, Math.floor(Math.min(...values) * 10 - 0.2) / 10);
-  const high = Math.min(1, Math.ceil(Math.max(...values) * 10 + 0.2) / 10);
+  const most = Math.max(...values);
+  const high = Math.min(most > 1 ? Infinity : 1, Math.ceil(most * 10 + 0.2) / 10);
   return [low, Math.max(high, low + 0.1)];
 }
 
