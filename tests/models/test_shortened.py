@@ -39,7 +39,7 @@ def asked(renderer: Renderer, lengths: list[int], context: int, max_tokens: int)
         (30, 10, 2),  # 20 is the last
         (19, 10, 2),  # which does not fit, either
         (100, 4000, 0),  # half of the context is enough for the answer
-        (99, 4000, 1),
+        (97, 4000, 1),
     ],
 )
 def test_the_first_version_that_leaves_room_for_the_answer(
