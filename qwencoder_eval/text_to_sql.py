@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from .types import Chat, Continue, Message, Problem
@@ -50,14 +51,14 @@ def schemas(tables: Sequence[Mapping[str, Any]], examples: int, question: str) -
     wanted = words(question)
     shared = [len(wanted & words(table["brief"])) for table in tables]
     order = sorted(range(len(tables)), key=lambda at: (-shared[at], at))
-    short = [{**table, "create": table["brief"]} for table in tables]
-    found += [schema_text([short[at] for at in sorted(order[:kept])], 0) for kept in range(len(tables), 0, -1)]
-    return found
+    brief = [f"{table['brief']};\n\n" for table in tables]
+    return found + ["".join(brief[at] for at in sorted(order[:kept])) for kept in range(len(tables), 0, -1)]
 
 
-def words(text: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def words(text: str) -> frozenset[str]:
     """Lower case; a plural is its singular, as far as an s makes it."""
-    return {word.lower().removesuffix("s") for word in WORD.findall(text)}
+    return frozenset(word.lower().removesuffix("s") for word in WORD.findall(text))
 
 
 def asked(problem: Problem) -> list[str]:

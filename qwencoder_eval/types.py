@@ -154,8 +154,20 @@ Prompt = Continue | Chat | Infill | Choice | Needle
 
 def plain(prompt: Prompt) -> dict[str, Any]:
     """Its fields as JSON has them, without those that are as by default: a new field changes no old prompt."""
-    whole = asdict(prompt)
-    return {each.name: whole[each.name] for each in fields(prompt) if whole[each.name] != each.default}
+    return {
+        each.name: _plain(value)
+        for each in fields(prompt)
+        if (value := getattr(prompt, each.name)) is not each.default and value != each.default
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Not by ``asdict``: it copies every value, and there is a prompt for every problem."""
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, Continue | Chat):
+        return plain(value)
+    return asdict(value) if isinstance(value, Message | Haystack) else value
 
 
 def versions(prompt: Prompt) -> tuple[Prompt, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from functools import lru_cache
 from pathlib import Path
 
 from ..config import cache_folder, data_folder
@@ -22,10 +23,16 @@ def locate(place: str) -> Path:
     looked = [folder for folder in (data_folder(), cache_folder() / "assets") if folder]
     for folder in looked:
         path = folder / place
-        if path.exists() and path.resolve().is_relative_to(folder.resolve()):
+        if path.exists() and resolved(path).is_relative_to(resolved(folder)):
             return path
     where = " or ".join(map(str, looked))
     raise DatasetError(f"{place}: not found in {where}; put it there, or set QCEVAL_DATA to the folder that holds it")
+
+
+@lru_cache(maxsize=256)
+def resolved(path: Path) -> Path:
+    """Once a path: a thousand problems name the same folder."""
+    return path.resolve()
 
 
 def files(path: Path) -> list[Path]:

@@ -66,14 +66,16 @@ class Pool:
         """Whether there are sandboxes, or some on their way."""
         return bool(self._starting or self._all)
 
-    def start(self, name: str, count: int) -> None:
+    def start(self, name: str, count: int, folder: str = "") -> None:
         """Start sandboxes of this language while the caller goes on: its first programs find them warm.
+
+        ``folder``: that of the programs.
 
         One that cannot be started is no error yet; the program that needs it meets the same one.
         """
 
         def warm() -> None:
-            with contextlib.suppress(QcevalError), self._sandbox(name, ""):
+            with contextlib.suppress(QcevalError), self._sandbox(name, folder):
                 pass
 
         for number in range(min(count, self.workers)):

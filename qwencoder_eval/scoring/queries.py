@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ from .values import Failure, ForgedError, decode, decode_line
 
 ASKED = "rows"
 GOLD_S = 300.0  # CPU time of a gold query
+DIGEST = 64  # characters
 MARGIN_S = 10.0  # that of a process beyond that of its queries
 RESULT_BYTES = 1 << 28  # of one result, as it travels
 # A doubled quote is the end of one string and the start of the next: no DISTINCT can stand between the two. What is
@@ -250,14 +252,30 @@ def unaltered(problem: Problem, recorded: Recorded) -> None:
     if folder is None or calls is None:
         return
     for path, _, _, known in json.loads(calls.inputs):
-        if not known.startswith(assets.digest(folder / path)):
+        if known[:DIGEST] != known_content(folder, path)[:DIGEST]:
             raise DatasetError(f"{folder / path}: has changed since the gold query ran; start again")
 
 
 def content(folder: Path | None, path: str, query: str) -> str:
     """What the result of a query rests on besides its text."""
-    known = assets.digest(folder / path) + private(folder, path) if folder else ""
+    known = known_content(folder, path) if folder else ""
     return known + (time.strftime("%Y-%m-%d", time.gmtime()) if spoken_now(query) else "")
+
+
+def known_content(folder: Path, path: str) -> str:
+    """Of a database: its digest, and whether it is private. Raises DatasetError where it is not there."""
+    steps = itertools.accumulate([str(folder), *path.split("/")], os.path.join)
+    try:
+        state = tuple((each.st_mode, each.st_size, each.st_mtime_ns) for each in map(os.stat, steps))
+    except OSError as error:
+        raise DatasetError(f"{folder / path}: cannot be read ({error.strerror}); get it again") from None
+    return _known_content(folder, path, state)
+
+
+@lru_cache(maxsize=4096)
+def _known_content(folder: Path, path: str, state: tuple[tuple[int, ...], ...]) -> str:
+    """Looked at once, as long as it is in this ``state``: there is a query for each of a thousand questions."""
+    return assets.digest(folder / path) + private(folder, path)
 
 
 def private(folder: Path, path: str) -> str:

@@ -17,7 +17,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..errors import InfrastructureError
 from ..types import Calls, Program
 from .values import decode_line
 
+SMALL = 8 << 10  # bytes of a file
 # How a line starts that can hold nothing but floats: what else there is of a long line need not be parsed.
 LEADING_FLOAT = re.compile(
     rb'\{"value": (\[|\{"\$": "(tuple|list)", "items": \[)(-?\d+(\.|e)|-?Infinity|NaN|\{"\$": "(numpy|float)")'
@@ -110,13 +111,14 @@ class Recorded:
 
     def cost_s(self) -> float:
         """CPU seconds that the reference took for all calls."""
+        if self.path.stat().st_size <= SMALL:
+            return float(sum(self.load().cpu_s))
         with gzip.open(self.path) as file:
             return float(sum(json.loads(file.readline())["cpu_s"]))
 
     def load(self) -> Expected:
-        with gzip.open(self.path) as file:
-            header, _, answers = file.read().partition(b"\n")
-        return Expected(answers, **json.loads(header))
+        status = self.path.stat()
+        return _small(self.path, status.st_mtime_ns) if status.st_size <= SMALL else _load(self.path)
 
     def forward(self) -> Callable[[int], bytes]:
         """Reads long lines by their number, which must grow from call to call: all of them cost one pass."""
@@ -137,12 +139,18 @@ class Recorded:
         assert self.program.calls
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with gzip.open(partial, "wb", compresslevel=1) as long:
-                header, kept = _apart(answers, self.program.calls, long)
+            with contextlib.ExitStack() as stack:
+                opened: list[gzip.GzipFile] = []
+
+                def write_long(line: bytes) -> None:
+                    if not opened:
+                        opened.append(stack.enter_context(gzip.GzipFile(partial, "wb", compresslevel=1)))
+                    opened[0].write(line)
+
+                header, kept = _apart(answers, self.program.calls, write_long)
             if header["long"]:
                 partial.replace(self.long_path)
-            with gzip.open(partial, "wb", compresslevel=1) as file:
-                file.write(json.dumps(header).encode() + b"\n" + kept)
+            partial.write_bytes(gzip.compress(json.dumps(header).encode() + b"\n" + kept, compresslevel=1))
             partial.replace(self.path)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -150,8 +158,21 @@ class Recorded:
             raise InfrastructureError(f"{self.path}: cannot be written ({error.strerror}); set QCEVAL_CACHE") from None
 
 
-def _apart(answers: bytes | bytearray, calls: Calls, long_file: gzip.GzipFile) -> tuple[dict[str, Any], bytes]:
-    """What ``Expected`` is made from: its fields but for the answers, and the answers; long values go to the file."""
+def _load(path: Path) -> Expected:
+    header, _, answers = gzip.decompress(path.read_bytes()).partition(b"\n")
+    return Expected(answers, **json.loads(header))
+
+
+@lru_cache(maxsize=2048)
+def _small(path: Path, changed: int) -> Expected:
+    """Those of a small file, which are asked for more than once, are kept as long as it has not ``changed``."""
+    return _load(path)
+
+
+def _apart(
+    answers: bytes | bytearray, calls: Calls, write_long: Callable[[bytes], None]
+) -> tuple[dict[str, Any], bytes]:
+    """What ``Expected`` is made from: its fields but for the answers, and the answers; long values are written away."""
     kept, error, whole_bytes, plain = bytearray(), "", 0, True
     cpu_s: list[float] = []
     writing_s: list[float] = []
@@ -174,7 +195,7 @@ def _apart(answers: bytes | bytearray, calls: Calls, long_file: gzip.GzipFile) -
                 if LEADING_FLOAT.match(line) and only_floats(decode_line(line).value):
                     floats.append(call)
                 long[str(call)] = len(long)
-                long_file.write(line + b"\n")
+                write_long(line + b"\n")
                 said = {"size": len(line), "digest": hashlib.sha256(line).hexdigest(), "plain": is_plain(line)}
                 line = json.dumps(said).encode()
             kept += line + b"\n"

@@ -82,14 +82,18 @@ class References:
 
         Raises SandboxError where no sandbox will run them, InfrastructureError where the cache is not writable.
         """
-        self._recorded = {problem.id: self.of(problem) for problem in problems}
-        missing = [recorded for all_of in self._recorded.values() for recorded in all_of if not recorded.exists()]
-        if not missing:
-            return
         with Pool(self.backend, workers, HASH_SEED) as pool, ThreadPoolExecutor(workers) as threads:
             self._pool = pool
             if self._closed:
                 pool.close()
+            missing: list[Recorded] = []
+            for problem in problems:
+                self._recorded[problem.id] = self.of(problem)
+                missing += [recorded for recorded in self._recorded[problem.id] if not recorded.exists()]
+                if missing and not pool.started:  # while the others are looked for
+                    pool.start(missing[0].program.language, len(problems), missing[0].program.folder)
+            if not missing:
+                return
 
             def run(several: Sequence[Recorded]) -> int:
                 result = pool.run(joined([each.program for each in several]))

@@ -213,9 +213,10 @@ def run_benchmarks(
             stack.callback(found.run.close)
             if not found.complete:
                 unfinished.append(found)
-                folders = any(problem.assets for problem in found.problems[:1])  # those need sandboxes of their own
-                if settings.scored and found.needs_sandbox and not pool.started and not folders:
-                    pool.start(found.problems[0].language, found.total)  # and the others are read meanwhile
+                places = {problem.assets for problem in found.problems}
+                if settings.scored and found.needs_sandbox and not pool.started and len(places) == 1:
+                    folder = "".join(str(assets.locate(place)) for place in places.pop()[:1])
+                    pool.start(found.problems[0].language, found.total, folder)  # and the others are read meanwhile
         for each in evaluations:
             if each.complete:
                 say(f"{each.run.path}: complete; nothing is run again")

@@ -1,12 +1,14 @@
 """Spider's development set, 1,034 recorded predictions: `qceval score` beside a fresh Python process a question.
 
-    .venv/bin/python tests/perf/queries.py [--rounds 3] [--questions N] [--sandbox docker] [--out OUT.json]
+    .venv/bin/python tests/perf/queries.py [--rounds 3] [--questions N] [--sandbox docker] [--upstream DIR]
+        [--upstream-python PYTHON] [--out OUT.json]
 
 Needs the rows, the databases and the recorded predictions beside the checkout. Cold is with nothing cached, gold known
 with the results of the gold queries kept from an earlier run and every prediction run again. The other side is
 upstream's way at its cheapest: a process that imports nothing but sqlite3 and re, runs gold and prediction on every
 database of the folder without any sandbox, and compares the results as upstream's exec_eval.py does, under the rule
-that keeps DISTINCT; two at a time.
+that keeps DISTINCT; two at a time. With --upstream, a checkout of taoyds/test-suite-sql-eval at e97acc5, it is
+upstream's own ``eval_exec_match`` in a fresh process a question, by a Python that has sqlparse, nltk and tqdm.
 """
 
 from __future__ import annotations
@@ -75,6 +77,16 @@ except (sqlite3.Error, sqlite3.Warning):
 """
 
 
+# The same by upstream's own code; evaluation.py imports what it does not need for this, too.
+UPSTREAM = """
+import json, sys
+sys.path.insert(0, sys.argv[2])
+from evaluation import eval_exec_match
+gold, answer, path, *_ = json.loads(sys.argv[1])
+print(eval_exec_match(path, answer, gold, False, True, False))
+"""
+
+
 def questions(count: int) -> list[tuple[Problem, str]]:
     """With nothing in place of the predictions behind the first ``count``: to see whether this runs."""
     problems = profile(discover().load(BENCH), PROFILE).problems(offline=True)
@@ -107,7 +119,9 @@ def ours(samples: Path, sandbox: str, cold: bool) -> dict[str, Any]:
     return {"wall_s": found["wall_s"], "cpu_s": found["cpu_s"], "passed": passed}
 
 
-def fresh(chosen: list[tuple[Problem, str]]) -> dict[str, Any]:
+def fresh(chosen: list[tuple[Problem, str]], upstream: str, python: str) -> dict[str, Any]:
+    program = [python, "-c", UPSTREAM if upstream else ONE]
+
     def one(asked: tuple[Problem, str]) -> int:
         problem, answer = asked
         if not answer:
@@ -116,9 +130,8 @@ def fresh(chosen: list[tuple[Problem, str]]) -> dict[str, Any]:
         given = [problem.tests["query"], answer, *(str(folder / path) for path in problem.tests["databases"])]
         try:
             ran = subprocess.run(
-                [sys.executable, "-c", ONE, json.dumps(given)],
-                capture_output=True, text=True, timeout=LIMIT_S, check=False,
-            )  # fmt: skip
+                [*program, json.dumps(given), upstream], capture_output=True, text=True, timeout=LIMIT_S, check=False
+            )
         except subprocess.TimeoutExpired:
             return 0
         return int(ran.stdout or 0)
@@ -134,6 +147,8 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=ROUNDS)
     options.add_argument("--questions", type=int, default=1034)
     options.add_argument("--sandbox", default="docker")
+    options.add_argument("--upstream", default="")
+    options.add_argument("--upstream-python", default=sys.executable)
     options.add_argument("--out")
     given = options.parse_args()
     os.makedirs(WORK, exist_ok=True)
@@ -142,7 +157,7 @@ def main() -> None:
     sides = {
         "cold": lambda: ours(samples, given.sandbox, cold=True),
         "gold known": lambda: ours(samples, given.sandbox, cold=False),  # by the run before
-        "fresh": lambda: fresh(chosen),
+        "fresh": lambda: fresh(chosen, given.upstream, given.upstream_python),
     }
     found = alternate(sides, given.rounds)
     plain = found["fresh"]
