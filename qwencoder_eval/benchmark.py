@@ -22,6 +22,8 @@ from .scoring.base import Scorer
 from .types import Completion, Haystack, Outcome, Problem, Prompt, Sampling, Turn
 
 Extract = Callable[[Problem, Completion], str | None]
+Select = Callable[[Row], bool]
+Refuse = Callable[[str, str, str], NoReturn]
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 PINNED = re.compile(r"https://\S+/[0-9a-f]{7,40}(/\S*)?|https://arxiv\.org/abs/\S+|original")
 
@@ -38,8 +40,8 @@ class Asking:
     rows: Rows
     prompt: Callable[..., Prompt]
     sampling: Sampling = field(default_factory=Sampling)
-    select: Callable[[Row], bool] | None = None
-    shots: Callable[[Row], bool] | None = None
+    select: Select | None = None
+    shots: Select | None = None
     haystack: Haystack | None = None
 
 
@@ -130,6 +132,38 @@ class Benchmark:
         """A pure function of the row."""
         raise PluginError(str(self.file), "problem", "not defined", "define problem(self, row) -> Problem")
 
+    def datasets(self) -> list[tuple[Rows, Select | None]]:
+        """All ``Rows`` of the profiles, the default one's first, each with what selects those that any asking asks for.
+
+        None where one of them asks for all. Rows that are only shown as examples are not among them.
+        ``datasets.rows.load(rows, self.file.parent, offline, select)`` reads them.
+        """
+        every = self.asking  # a property, maybe
+        used = [every[name] for name in dict.fromkeys(name for name, _ in self.profiles.values())]
+        found: list[Rows] = []
+        for asking in used:
+            if asking.rows not in found:  # by equality: inline rows have no hash
+                found.append(asking.rows)
+        return [(rows, _any_of([each.select for each in used if each.rows == rows])) for rows in found]
+
+
+def _any_of(selects: Sequence[Select | None]) -> Select | None:
+    given = [select for select in selects if select]
+    return (lambda row: any(select(row) for select in given)) if len(given) == len(selects) else None
+
+
+class DataOnly(Benchmark):
+    """Rows for decontamination, which nothing asks or scores: ``rows``, as an Asking has them, stand for all of it."""
+
+    rows: Rows
+    asking: Mapping[str, Asking] = {}
+    scoring: Mapping[str, Scoring] = {}
+    profiles: Mapping[str, tuple[str, str]] = {}
+    golden: Sequence[Golden] = ()
+
+    def datasets(self) -> list[tuple[Rows, Select | None]]:
+        return [(self.rows, None)]
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -191,7 +225,7 @@ class Profile:
         """
         found: set[str] = set()
         read: list[Rows] = [] if self.asking.select or self.asking.rows.join else [self.asking.rows]
-        for rows in (self.benchmark.asking[asking].rows for asking, _ in self.benchmark.profiles.values()):
+        for rows, _ in self.benchmark.datasets():
             if rows not in read:
                 read.append(rows)
                 for row in unchecked(rows, self.benchmark.file.parent):
@@ -215,7 +249,10 @@ class Profile:
 
 
 def profile(benchmark: Benchmark, name: str | None) -> Profile:
-    """The profile of this name, or the default one. Raises UsageError."""
+    """The profile of this name, or the default one. Raises UsageError, also where the benchmark is data only."""
+    if isinstance(benchmark, DataOnly):
+        why = "data only, with nothing to ask or to score; it is there for `qceval decontaminate`"
+        raise UsageError(f"--bench {benchmark.name}: {why}")
     if name is not None and name not in benchmark.profiles:
         known = ", ".join(benchmark.profiles)
         raise UsageError(f"--profile {name}: {benchmark.name} has {known}; choose one of them")
@@ -229,10 +266,12 @@ def validate(benchmark: Benchmark, file: Path) -> None:
     def refuse(where: str, problem: str, remedy: str) -> NoReturn:
         raise PluginError(str(file), where, problem, remedy)
 
-    kinds = {
+    kinds: dict[str, type] = {
         "name": str, "version": str, "reference": str, "asking": Mapping, "scoring": Mapping,
         "profiles": Mapping, "decontaminate": Sequence, "golden": Sequence,
     }  # fmt: skip
+    if isinstance(benchmark, DataOnly):
+        kinds["rows"] = Rows
     for where, kind in kinds.items():
         if not hasattr(cls, where):
             refuse(where, "missing", f"set {where} in class {cls.__name__}")
@@ -250,8 +289,15 @@ def validate(benchmark: Benchmark, file: Path) -> None:
         for key, value in getattr(benchmark, where).items():
             if not isinstance(value, part_kind):
                 refuse(f"{where}[{key!r}]", f"is a {type(value).__name__}", f"make it {part_kind.__name__}(...)")
-    if not benchmark.profiles:
-        refuse("profiles", "empty", "name at least one pair of an asking and a scoring")
+    if isinstance(benchmark, DataOnly):
+        validate_rows("rows", benchmark.rows, refuse)
+        for where in ("asking", "scoring", "profiles", "golden"):
+            if getattr(benchmark, where):
+                refuse(where, "given, and the benchmark is DataOnly", "remove it, or derive from Benchmark")
+        if not benchmark.decontaminate:
+            refuse("decontaminate", "empty", "name fields of a row")
+    elif not benchmark.profiles:
+        refuse("profiles", "empty", "name at least one pair of an asking and a scoring, or derive from DataOnly")
     for key, pair in benchmark.profiles.items():
         if not isinstance(pair, tuple) or len(pair) != 2:
             refuse(f"profiles[{key!r}]", f"is {pair!r}", "make it a pair (asking, scoring)")
@@ -259,20 +305,7 @@ def validate(benchmark: Benchmark, file: Path) -> None:
             if part not in list(getattr(benchmark, where)):
                 refuse(f"profiles[{key!r}]", f"{where} {part!r} does not exist", f"use a key of {where}")
     for key, asking in benchmark.asking.items():
-        rows = asking.rows
-        if not isinstance(rows, Rows):
-            refuse(f"asking[{key!r}].rows", f"is a {type(rows).__name__}", "make it Rows(...)")
-        declared = {"version": str, "file": str, "sha256": str, "count": int, "inline": tuple}
-        for part, declared_kind in declared.items():
-            if not isinstance(value := getattr(rows, part), declared_kind):
-                kind_name = declared_kind.__name__
-                refuse(f"asking[{key!r}].rows.{part}", f"is a {type(value).__name__}", f"make it a {kind_name}")
-        if bool(rows.file) == bool(rows.inline):
-            refuse(f"asking[{key!r}].rows", "has no rows or two kinds", "give either file= or inline=")
-        if rows.file and bool(rows.sha256) == rows.unseen:
-            refuse(
-                f"asking[{key!r}].rows", "has no sha256", "write sha256='?', and `qceval data verify` says what it is"
-            )
+        validate_rows(f"asking[{key!r}].rows", asking.rows, refuse)
         if not callable(asking.prompt):
             refuse(f"asking[{key!r}].prompt", "is not a function", "give a function of a Problem")
     for key, scoring in benchmark.scoring.items():
@@ -286,10 +319,24 @@ def validate(benchmark: Benchmark, file: Path) -> None:
         refuse("problem", "not defined", "define problem(self, row) -> Problem")
     if not callable(cls.problem) or list(inspect.signature(cls.problem).parameters) != ["self", "row"]:
         refuse("problem", "has other parameters", "define it as problem(self, row)")
-    validate_golden(benchmark, refuse)
+    if not isinstance(benchmark, DataOnly):
+        validate_golden(benchmark, refuse)
 
 
-def validate_golden(benchmark: Benchmark, refuse: Callable[[str, str, str], NoReturn]) -> None:
+def validate_rows(where: str, rows: Rows, refuse: Refuse) -> None:
+    if not isinstance(rows, Rows):
+        refuse(where, f"is a {type(rows).__name__}", "make it Rows(...)")
+    declared = {"version": str, "file": str, "sha256": str, "count": int, "inline": tuple}
+    for part, kind in declared.items():
+        if not isinstance(value := getattr(rows, part), kind):
+            refuse(f"{where}.{part}", f"is a {type(value).__name__}", f"make it a {kind.__name__}")
+    if bool(rows.file) == bool(rows.inline):
+        refuse(where, "has no rows or two kinds", "give either file= or inline=")
+    if rows.file and bool(rows.sha256) == rows.unseen:
+        refuse(where, "has no sha256", "write sha256='?', and `qceval data verify` says what it is")
+
+
+def validate_golden(benchmark: Benchmark, refuse: Refuse) -> None:
     if len(benchmark.golden) < 2:
         refuse("golden", f"{len(benchmark.golden)} vectors", "give two or more")
     for number, vector in enumerate(benchmark.golden):

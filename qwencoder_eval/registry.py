@@ -39,6 +39,7 @@ class Entry:
     other_parts: str
     profiles: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]
+    data_only: bool = False
 
     def has(self, part: str) -> bool:
         """Whether ``part`` names one of several parts, or, empty, the benchmark that has none or stands for itself."""
@@ -151,7 +152,9 @@ def read(file: Path) -> list[Entry]:
     entries = []
     calls = [call for call in ast.walk(tree) if isinstance(call, ast.Call) and _called(call.func) == "Rows"]
     for node in tree.body:
-        if isinstance(node, ast.ClassDef) and any(_called(base) == "Benchmark" for base in node.bases):
+        bases = {_called(base) for base in node.bases} if isinstance(node, ast.ClassDef) else set()
+        if isinstance(node, ast.ClassDef) and bases & {"Benchmark", "DataOnly"}:
+            data_only = "DataOnly" in bases
             fields: dict[str, ast.expr | None] = {}
             for statement in node.body:
                 if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
@@ -182,7 +185,7 @@ def read(file: Path) -> list[Entry]:
                     file=file.resolve(),
                     class_name=node.name,
                     version=_literal(fields["version"]),
-                    languages=tuple(languages or parts or ("python",)),
+                    languages=tuple(languages or parts or (() if data_only else ("python",))),
                     parts=tuple(parts),
                     other_parts=other_parts,
                     profiles=tuple(str(_literal(key)) for key in keys),
@@ -190,6 +193,7 @@ def read(file: Path) -> list[Entry]:
                         {k.arg: value for k in call.keywords if k.arg and (value := _readable(k)) is not None}
                         for call in calls
                     ),
+                    data_only=data_only,
                 )
             )
     if not entries:

@@ -11,8 +11,18 @@ from typing import Any
 
 import pytest
 
-from qwencoder_eval.benchmark import Asking, Benchmark, Golden, Profile, Scoring, extraction_name, profile, validate
-from qwencoder_eval.datasets.rows import Rows, content_hash
+from qwencoder_eval.benchmark import (
+    Asking,
+    Benchmark,
+    DataOnly,
+    Golden,
+    Profile,
+    Scoring,
+    extraction_name,
+    profile,
+    validate,
+)
+from qwencoder_eval.datasets.rows import Rows, content_hash, load
 from qwencoder_eval.errors import DatasetError, InputError, PluginError, UsageError
 from qwencoder_eval.extraction.programs import as_program, sanitized_program
 from qwencoder_eval.registry import discover
@@ -195,6 +205,7 @@ SHIPPED = discover().expand(",".join(sorted(discover().entries)))
 
 def test_the_names_that_scripts_rely_on() -> None:
     assert {"humaneval", "starter"} <= set(SHIPPED)
+    assert {"gsm8k", "math"} <= {entry.name for entry in discover().entries.values() if entry.data_only}
     registry = discover()
     for name, scores in (("humaneval", ("humaneval", "humaneval+")), ("starter", ("starter",))):
         for scoring in registry.load(name).scoring.values():
@@ -284,6 +295,79 @@ def test_rows_are_asked_or_shown() -> None:
     assert chosen.prompt(problems[0]) == Continue("0 1 2")
     old = profile(Versions(), "old")
     assert old.prompt(old.problems()[0]) == Continue("4")
+
+
+# ---------------------------------------------------------------- the data of a benchmark
+
+
+NUMBERS = Rows(inline=tuple({"n": n} for n in range(9)))
+OTHERS = Rows(version="2", inline=tuple({"n": n} for n in range(3)))
+
+
+def numbers(**askings: Asking) -> Benchmark:
+    """Its profiles are these askings, in this order; there is one more asking that no profile names."""
+    unused = Asking(Rows(version="unused", inline=ROWS), prompt)
+    fields = {"asking": {"unused": unused, **askings}, "profiles": {name: (name, "raw") for name in askings}}
+    made: Benchmark = type("Numbers", (Small,), fields)()
+    return made
+
+
+def ns(benchmark: Benchmark) -> list[list[int]]:
+    return [[row["n"] for row in load(rows, Path(), True, select)] for rows, select in benchmark.datasets()]
+
+
+def test_the_rows_of_all_profiles_once_the_default_ones_first() -> None:
+    equal = replace(NUMBERS, inline=tuple({"n": n} for n in range(9)))
+    made = numbers(b=Asking(OTHERS, prompt), a=Asking(NUMBERS, prompt), c=Asking(equal, prompt))
+    assert [rows for rows, _ in made.datasets()] == [OTHERS, NUMBERS]
+    assert all(select is None for _, select in made.datasets())
+    assert ns(made) == [[0, 1, 2], [0, 1, 2, 3, 4, 5, 6, 7, 8]]
+
+
+def test_rows_that_any_asking_asks_for() -> None:
+    low = Asking(NUMBERS, prompt, select=lambda row: row["n"] < 2, shots=lambda row: row["n"] == 5)
+    high = Asking(NUMBERS, prompt, select=lambda row: row["n"] > 6)
+    assert ns(numbers(low=low)) == [[0, 1]], "what is only shown is not asked"
+    assert ns(numbers(low=low, high=high, other=Asking(OTHERS, prompt))) == [[0, 1, 7, 8], [0, 1, 2]]
+    assert ns(numbers(low=low, all=Asking(NUMBERS, prompt), high=high)) == [[0, 1, 2, 3, 4, 5, 6, 7, 8]]
+
+
+class Texts(DataOnly):
+    name, version, reference = "texts", "1", "original"
+    rows = OTHERS
+    decontaminate = ("n",)
+    file = Path("/nowhere/texts.py")
+
+    def problem(self, row: dict[str, Any]) -> Problem:
+        return Problem(str(row["n"]), row, {})
+
+
+def test_the_rows_of_what_is_data_only() -> None:
+    validate(Texts(), Texts.file)
+    assert Texts().datasets() == [(OTHERS, None)]
+
+
+@pytest.mark.parametrize("name", [None, "qwen"])
+def test_what_is_data_only_has_no_profile(name: str | None) -> None:
+    with pytest.raises(UsageError) as caught:
+        profile(Texts(), name)
+    assert str(caught.value) == (
+        "--bench texts: data only, with nothing to ask or to score; it is there for `qceval decontaminate`"
+    )
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_benchmark_has_data(name: str) -> None:
+    benchmark = discover().load(name)
+    found = benchmark.datasets()
+    assert found
+    assert benchmark.decontaminate
+    if benchmark.profiles:
+        default = profile(benchmark, None).asking
+        assert found[0][0] == default.rows
+        used = [profile(benchmark, each).asking.rows for each in benchmark.profiles]
+        assert all(rows in used for rows, _ in found)
+        assert all(rows in [each for each, _ in found] for rows in used)
 
 
 def test_ids_of_other_versions_are_those_that_are_here() -> None:

@@ -485,6 +485,92 @@ def test_what_keeps_the_rules_is_taken(folder: Path, change: str) -> None:
     assert json.dumps(registry.load(name).profiles) == '{"mine": ["greedy", "calls"], "other": ["file", "calls"]}'
 
 
+# -- data only -------------------------------------------------------------------------------------------
+
+DATA_ONLY = """
+from qwencoder_eval.benchmark import Asking, Benchmark, DataOnly, Golden, Scoring
+from qwencoder_eval.datasets.rows import Rows
+from qwencoder_eval.types import Continue, Problem
+
+class Texts(DataOnly):
+    name = "texts"
+    version = "1"
+    reference = "original"
+    rows = Rows(version="all", file="texts.jsonl", sha256="?", count=7)
+    decontaminate = ("text", "answer")
+
+    def problem(self, row):
+        return Problem(row["id"], row, {})
+
+    CHANGE
+"""
+
+
+def test_a_benchmark_may_be_data_only(folder: Path) -> None:
+    (folder / "texts.py").write_text("import nothing_of_this_name\n" + DATA_ONLY.replace("CHANGE", ""))
+    registry = discover([folder])
+    assert registry.refused == []
+    entry = registry.entries["texts"]
+    assert (entry.data_only, entry.profiles, entry.languages, entry.has("")) == (True, (), (), True)
+    assert [literal["count"] for literal in entry.rows] == [7]
+    assert imported() == []
+    (folder / "texts.py").write_text(DATA_ONLY.replace("CHANGE", 'languages = ("german",)'))
+    benchmark = discover([folder]).load("texts")
+    assert benchmark.decontaminate == ("text", "answer")
+    assert (dict(benchmark.asking), dict(benchmark.profiles), tuple(benchmark.golden)) == ({}, {}, ())
+    assert discover([folder]).entries["texts"].languages == ("german",)
+    assert not discover([folder]).entries["starter"].data_only
+
+
+def test_a_file_may_declare_both_kinds(folder: Path) -> None:
+    (folder / "both.py").write_text(plugin() + DATA_ONLY.replace("CHANGE", ""))
+    registry = discover([folder])
+    assert {name: registry.entries[name].data_only for name in ("mine", "texts")} == {"mine": False, "texts": True}
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "said"),
+    [
+        ("del rows", "rows", "missing; set rows in class Texts"),
+        ("rows = 'texts.jsonl'", "rows", "is a str; make it a Rows"),
+        ("rows = Rows()", "rows", "has no rows or two kinds; give either file= or inline="),
+        ("rows = Rows(file='x')", "rows", "has no sha256; write sha256='?'"),
+        ("rows = Rows(file='x', sha256='?', count='7')", "rows.count", "is a str; make it a int"),
+        ("rows = property(lambda self: self.nothing)", "rows", "AttributeError: "),
+        ("del decontaminate", "decontaminate", "missing; set decontaminate in class Texts"),
+        ("decontaminate = ()", "decontaminate", "empty; name fields of a row"),
+        ("decontaminate = 'text'", "decontaminate", "is a str; make it a Sequence"),
+        ("decontaminate = (1,)", "decontaminate", "holds other things than names; name fields of a row"),
+        ("del problem", "problem", "not defined; define problem(self, row) -> Problem"),
+        ("def problem(self): ...", "problem", "has other parameters; define it as problem(self, row)"),
+        ("del reference", "reference", "missing; set reference in class Texts"),
+        ("reference = 'the paper'", "reference", "not pinned"),
+        ("name = 'Texts'", "name", "use lower-case letters"),
+        (
+            "asking = {'greedy': Asking(rows, Continue)}",
+            "asking",
+            "given, and the benchmark is DataOnly; remove it, or derive from Benchmark",
+        ),
+        ("profiles = {'mine': ('greedy', 'calls')}", "profiles", "given, and the benchmark is DataOnly; remove it"),
+        ("golden = (Golden({}, '', {'x': 'wrong'}),)", "golden", "given, and the benchmark is DataOnly; remove it"),
+    ],
+)
+def test_data_only_keeps_rules_of_its_own(folder: Path, change: str, field: str, said: str) -> None:
+    (folder / "texts.py").write_text(DATA_ONLY.replace("CHANGE", change))
+    registry = discover([folder])
+    (name,) = set(registry.entries) - set(discover().entries)
+    with pytest.raises(PluginError) as caught:
+        registry.load(name)
+    assert (caught.value.file, caught.value.field) == (str(folder / "texts.py"), field)
+    assert said in one_line(caught)
+
+
+def test_another_benchmark_without_profiles_is_told_how_to_be_data_only(folder: Path) -> None:
+    (folder / "mine.py").write_text(plugin(change="profiles = {}"))
+    with pytest.raises(PluginError, match=r"profiles: empty; .*, or derive from DataOnly$"):
+        discover([folder]).load("mine")
+
+
 # -- benchmarks of several parts ------------------------------------------------------------------------
 
 PARTS = """

@@ -1,4 +1,4 @@
-"""pass@k against brute force and exact fractions; the interval against scipy and by simulation."""
+"""pass@k against brute force and exact fractions; intervals against scipy, published values and by simulation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from qwencoder_eval.statistics import Z95, mean_with_interval, pass_at_k
+from qwencoder_eval.statistics import Z95, difference_of_groups, mean_with_interval, pass_at_k
 
 
 @st.composite
@@ -216,6 +216,78 @@ def test_interval_refuses_values_outside(value: float) -> None:
 def test_interval_of_no_problems_is_refused() -> None:
     with pytest.raises(ValueError, match="there are none"):
         mean_with_interval([])
+
+
+# -- two groups of problems ----------------------------------------------------------------------------
+
+
+def between(right: int, n: int, other: int, m: int) -> tuple[float, float, float]:
+    one, two = ([1.0] * right + [0.0] * (n - right), [1.0] * other + [0.0] * (m - other))
+    return difference_of_groups(mean_with_interval(one), mean_with_interval(two))
+
+
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [
+        ((56, 70, 48, 80), 0.0524, 0.3339),
+        ((9, 10, 3, 10), 0.1705, 0.8090),
+        ((6, 7, 2, 7), 0.0582, 0.8062),
+        ((5, 56, 0, 29), -0.0381, 0.1926),
+        ((0, 10, 0, 20), -0.1611, 0.2775),
+        ((0, 10, 0, 10), -0.2775, 0.2775),
+        ((10, 10, 0, 20), 0.6791, 1.0),
+        ((10, 10, 0, 10), 0.6075, 1.0),
+    ],
+)
+def test_differences_of_newcombe(counts: tuple[int, int, int, int], low: float, high: float) -> None:
+    """Newcombe (1998, Stat. Med. 17:873-890), table II, method 10, contrasts a to h."""
+    right, n, other, m = counts
+    assert between(*counts) == pytest.approx((right / n - other / m, low, high), abs=5e-5)
+
+
+@given(st.lists(shares, min_size=1, max_size=40), st.lists(shares, min_size=1, max_size=40))
+def test_a_difference_of_groups(one: list[float], other: list[float]) -> None:
+    first, second = mean_with_interval(one), mean_with_interval(other)
+    difference, low, high = difference_of_groups(first, second)
+    assert difference == first[0] - second[0]
+    assert -1 - 1e-12 <= low < difference < high <= 1 + 1e-12
+    assert difference_of_groups(second, first) == (-difference, -high, -low)
+    scaled = difference_of_groups([3 * each for each in first], [3 * each for each in second])
+    assert scaled == pytest.approx((3 * difference, 3 * low, 3 * high))
+    # No narrower than either group alone, no wider than both intervals end to end.
+    widths = [top - bottom for _, bottom, top in (first, second)]
+    assert max(widths) - 1e-12 <= high - low <= sum(widths) + 1e-12
+
+
+def coverage(hit: int, clean: int, samples: int, times: int) -> float:
+    """Of intervals of differences, for groups of every difficulty; with several samples problems have rates."""
+    rng = np.random.default_rng(hit * clean * samples)
+    covered = 0
+    for _ in range(times):
+        truths = rng.uniform(0.1, 0.9, 2).tolist()
+        found = []
+        for problems, true in zip((hit, clean), truths, strict=True):
+            rates = np.full(problems, true) if samples == 1 else rng.beta(true, 1 - true, size=problems)
+            found.append(mean_with_interval((rng.binomial(samples, rates) / samples).tolist()))
+        _, low, high = difference_of_groups(*found)
+        covered += low <= truths[0] - truths[1] <= high
+    return covered / times
+
+
+@pytest.mark.parametrize(("hit", "clean"), [(3, 161), (10, 154), (82, 82)])
+def test_a_difference_covers_the_truth(hit: int, clean: int) -> None:
+    assert 0.93 <= coverage(hit, clean, 1, 1000) <= 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("hit", "clean", "samples", "least", "most"),
+    [(5, 159, 1, 0.94, 0.965), (40, 124, 1, 0.94, 0.96), (500, 640, 1, 0.94, 0.96), (40, 124, 10, 0.93, 0.96),
+     (20, 144, 10, 0.92, 0.95), (10, 154, 10, 0.89, 0.93), (3, 161, 10, 0.79, 0.85)],
+)  # fmt: skip
+def test_how_often_differences_cover_the_truth(hit: int, clean: int, samples: int, least: float, most: float) -> None:
+    """Too seldom for few problems with several samples, as the interval of their mean does."""
+    assert least <= coverage(hit, clean, samples, 8000) <= most
 
 
 def test_importing_loads_neither_numpy_nor_scipy() -> None:

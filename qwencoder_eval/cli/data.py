@@ -33,13 +33,7 @@ def bench_option(command: Any) -> Any:
 def datasets_of(bench: str | None, plugins: Sequence[Path]) -> list[tuple[Benchmark, Rows]]:
     registry = discover(plugins)
     names = registry.expand(bench or ",".join(sorted(registry.entries)))
-    found = []
-    for name in names:
-        benchmark = registry.load(name)
-        for asking in benchmark.asking.values():
-            if (benchmark, asking.rows) not in found:  # by equality: inline rows have no hash
-                found.append((benchmark, asking.rows))
-    return found
+    return [(benchmark, rows) for benchmark in map(registry.load, names) for rows, _ in benchmark.datasets()]
 
 
 def show(lines: list[dict[str, Any]], as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..benchmark import Benchmark, Profile
+from ..benchmark import Benchmark, Profile, profile
 from ..config import results_folder
 from ..errors import UsageError
 from ..models.base import Model
@@ -91,10 +91,14 @@ def finish(reports: list[dict[str, Any]], as_json: bool) -> int:
 
 
 def load(names: str, plugins: Sequence[Path]) -> list[Benchmark]:
+    """The benchmarks that ``names`` lists. Raises UsageError, also for one that is data only; PluginError."""
     registry = discover(plugins)
     wanted = registry.expand(names)
     if not wanted:
         raise UsageError("--bench: names no benchmark; see qceval list")
     for error in registry.refused:
         say(f"qceval: left out: {error}")
-    return [registry.load(name) for name in wanted]
+    found = [registry.load(name) for name in wanted]
+    for each in found:
+        profile(each, None)  # said before anything runs
+    return found

@@ -30,9 +30,17 @@ def describe(entry: Entry) -> dict[str, Any]:
         "rows": rows or None,
         "languages": list(entry.languages),
         "profiles": list(entry.profiles),
+        "data_only": entry.data_only,
         "data": "missing" if not here else "here" if known else "?",
         "file": str(entry.file),
     }
+
+
+def cell(row: dict[str, Any], title: str) -> str:
+    if title == "profiles" and row["data_only"]:
+        return "data only"
+    value = row[title]
+    return " ".join(value) or "-" if isinstance(value, list) else str(value or "?")
 
 
 @click.command("list")
@@ -50,9 +58,7 @@ def list_command(plugins: tuple[Path, ...], as_json: bool) -> None:
         print_json({"benchmarks": described, "refused": refused})
         return
     titles = ("name", "version", "rows", "languages", "profiles", "data")
-    table = [
-        [" ".join(v) if isinstance(v := row[title], list) else str(v or "?") for title in titles] for row in described
-    ]
+    table = [[cell(row, title) for title in titles] for row in described]
     widths = [max(len(line[i]) for line in [list(titles), *table]) for i in range(len(titles))]
     for line in [list(titles), *table]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -31,17 +31,22 @@ FORMATS = (".html", ".md", ".csv", ".tex")
 @click.option(
     "--size", "sizes", multiple=True, metavar="MODEL=B", help="Billions of parameters, where the name does not tell."
 )
+@click.option(
+    "--contamination", "reports", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+    help="A report.json of qceval decontaminate: scores on clean and on hit problems too. Again for another corpus.",
+)  # fmt: skip
 @click.option("--title", default="Leaderboard", show_default=True, help="What stands above it.")
 @options.plugins
 @options.as_json
 def report_command(
-    runs: tuple[Path, ...], out: Path | None, published: bool, sizes: tuple[str, ...], title: str,
-    plugins: tuple[Path, ...], as_json: bool,
+    runs: tuple[Path, ...], out: Path | None, published: bool, sizes: tuple[str, ...], reports: tuple[Path, ...],
+    title: str, plugins: tuple[Path, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Models by benchmarks. A RUN is a run's folder or one with runs in it; without any, all results are taken.
 
     Runs with other data, scoring rules or profiles never share a column. Of several runs of one model in a column the
-    latest counts. A score is marked as best only where it is better than the second beyond chance.
+    latest counts. A score is marked as best only where it is better than the second beyond chance. With a contamination
+    report each score is also given on the clean and on the hit problems, with the difference hit - clean.
 
     Example: qceval report results --out leaderboard.html
     """
@@ -54,8 +59,12 @@ def report_command(
     board = board_of(found, registry, dict(map(size, sizes)), left_out)
     if published:
         beside(board, registry)
+    if reports:
+        from ..reports.contamination import contamination, read
+
+        board.contamination = contamination(board, [read(file) for file in reports])
     written = write(board, out, title, registry, as_json)
-    for line in board.said:
+    for line in (*board.said, *(board.contamination.said if board.contamination else ())):
         say(for_terminal(line))
     if as_json:
         print_json(document(board, written))
@@ -117,4 +126,5 @@ def document(board: Leaderboard, written: Mapping[str, Any]) -> dict[str, Any]:
             for (row, key), cell in board.cells.items()
         ],
         "left_out": list(board.said),
+        "contamination": board.contamination.document(board) if board.contamination else None,
     }  # fmt: skip

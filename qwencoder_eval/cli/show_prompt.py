@@ -49,11 +49,10 @@ def show_prompt_command(
     elif tokens:
         raise UsageError("--tokens: of which model? name it with --model")
     benchmark = discover(plugins).load(bench)
-    names = [profile_name] if profile_name else list(benchmark.profiles)
-    chosen, found, prompt = one_of(
-        [profile(benchmark, name) for name in names] if renderer else [profile(benchmark, profile_name)],
-        problem, offline, renderer,
-    )  # fmt: skip
+    profiles = [profile(benchmark, profile_name)]
+    if renderer and not profile_name:
+        profiles = [profile(benchmark, name) for name in benchmark.profiles]
+    chosen, found, prompt = one_of(profiles, problem, offline, renderer)
     rendered = renderer.render(prompt) if renderer else None
     sampling = asdict(chosen.asking.sampling)
     if as_json:

@@ -18,6 +18,7 @@ import tomllib
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Rows:
     """Where rows are and what they must be. One of ``file`` and ``inline`` is given.
 
     file      path below $QCEVAL_DATA and below the cache, or beside the benchmark's file: .jsonl, .json, .toml,
-              each also with .gz
+              each also with .gz; a .json may be JSON Lines
     more      further files, whose rows come behind those of ``file``
     join      (file, field): another file with one row for each value of that field, whose fields are added to the rows;
               rows that it has nothing for are left out
@@ -209,7 +210,7 @@ def stream(path: Path) -> Iterator[Row]:
             if name.endswith(".toml"):
                 (rows,) = tomllib.loads(file.read().decode()).values()
                 yield from _tables(rows, path)
-            elif name.endswith(".json"):
+            elif name.endswith(".json") and not _has_lines(file):
                 yield from _tables(json.loads(file.read().decode()), path)
             else:
                 for number, line in enumerate(file, 1):
@@ -219,6 +220,17 @@ def stream(path: Path) -> Iterator[Row]:
         raise DatasetError(f"{path}: cannot be read ({error}); get the file again") from None
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: cannot be parsed ({error}); get the file again") from None
+
+
+def _has_lines(file: BufferedIOBase) -> bool:
+    """Whether what is named like one JSON document is JSON Lines: its first line is a row, and more follows."""
+    filled = (line for line in file if line.strip())
+    first, more = next(filled, b""), next(filled, b"")
+    file.seek(0)
+    try:
+        return bool(more) and isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _row(line: str, path: Path, number: int) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,15 +99,20 @@ class Packed:
         return f"{self.prefix}/{len(self.starts) - 1}", f"[{','.join(waiting)}]"
 
 
-def sheet_parts(name: str, problems: Sequence[str], known: Rebuilt) -> Iterator[Part]:
-    """The problems of a sheet, and what a model was asked in each."""
+def sheet_parts(
+    name: str, problems: Sequence[str], known: Rebuilt, hits: Mapping[str, str] | None = None
+) -> Iterator[Part]:
+    """The problems of a sheet, what a model was asked in each, and where in a corpus those that are hit were found."""
     asked = (
         [[[title, cut(text)] for title, text in known.prompts.get(problem, ())], _about(known, problem)]
         for problem in problems
     )
     parts = Packed(name, asked)
     yield from parts
-    yield f"{name}/index", as_json({"problems": list(problems), "why": cut(known.why, 1000), "starts": parts.starts})
+    index: dict[str, Any] = {"problems": list(problems), "why": cut(known.why, 1000), "starts": parts.starts}
+    if found := {at: cut(hits[problem], 1000) for at, problem in enumerate(problems) if hits and problem in hits}:
+        index["hits"] = found
+    yield f"{name}/index", as_json(index)
 
 
 def _about(known: Rebuilt, problem: str) -> dict[str, Any]:

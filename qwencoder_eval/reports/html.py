@@ -34,6 +34,7 @@ from .evidence import LETTERS, Part, as_json, ordered, run_parts, sheet_parts
 from .families import stem
 from .figures import sheets
 from .leaderboard import Cell, Column, Leaderboard, Row, sampling, weights
+from .plain import difference, interval
 from .rebuilt import Rebuilt
 from .table import for_terminal
 
@@ -146,7 +147,8 @@ def evidence_parts(board: Leaderboard, known: Mapping[str, Rebuilt]) -> Iterator
         of = known.get(sheet, Rebuilt("not looked for"))
         names = {problem for run in runs for check in run.checks for problem in run.passed[check]}
         problems = ordered(names, of)
-        yield from sheet_parts(f"q{sheet}", problems, of)
+        hits = board.contamination.hits.get(sheet) if board.contamination else None
+        yield from sheet_parts(f"q{sheet}", problems, of, hits)
         jobs += [Job(run_id(run), run, problems, of) for run in runs]
     for parts in in_processes(jobs, sum(int(run.report["samples"]) for run in board.runs)):
         yield from parts
@@ -210,6 +212,7 @@ def page(board: Leaderboard, known: Mapping[str, Rebuilt], title: str, embedded:
         style=Markup(style),  # noqa: S704
         families=families,
         bodies=bodies(board),
+        contamination=contamination_shown(board),
         legend=board.legend,
         starred=STARRED,
         sheets=drawn,
@@ -278,11 +281,14 @@ def bodies(board: Leaderboard) -> dict[str, list[dict[str, Any]]]:
              **shown_cell(board, column, board.cell(row, column), legend)}
             for column, first in heads
         ]  # fmt: skip
-        owner = owned[0] if (owned := OWNER.match(row.name)) else ""
-        names = {"name": row.name, "owner": owner, "short": row.name[len(owner) :]}
-        line = {**names, "kind": row.kind, "at": at, "cells": cells}
+        line = {**row_head(row), "at": at, "cells": cells}
         found["published" if row.kind == "published" else "ours"].append(line)
     return found
+
+
+def row_head(row: Row) -> dict[str, str]:
+    owner = owned[0] if (owned := OWNER.match(row.name)) else ""
+    return {"name": row.name, "owner": owner, "short": row.name[len(owner) :], "kind": row.kind}
 
 
 def shown_cell(board: Leaderboard, column: Column, cell: Cell | None, legend: Mapping[str, str]) -> dict[str, Any]:
@@ -293,16 +299,33 @@ def shown_cell(board: Leaderboard, column: Column, cell: Cell | None, legend: Ma
         href = f"#/{run_id(board.runs[cell.run])}/{quote(column.check, safe='')}"
     elif column.parts and cell.low is not None:
         href = f"#sheet-{column.sheet}"
-    between = "" if cell.low is None or cell.high is None else f"{100 * cell.low:.1f}–{100 * cell.high:.1f}"
     return {
         "value": repr(cell.value),
         "shown": f"{100 * cell.value:.1f}",
-        "interval": between,
+        "interval": interval(cell),
         "href": href,
         "best": cell.best,
         "marks": ",".join(legend[note] for note in cell.notes),
         "notes": "; ".join(cell.notes),
     }
+
+
+def contamination_shown(board: Leaderboard) -> dict[str, Any] | None:
+    """A body of the table for each column."""
+    found = board.contamination
+    if found is None:
+        return None
+    bodies: dict[str, dict[str, Any]] = {}
+    for row, column, split in found.scores(board):
+        head = {"family": column.family, "check": for_terminal(column.check), "rules": column.rules}
+        body = bodies.setdefault(column.key, {**head, "metric": for_terminal(column.metric), "rows": []})
+        parts = [score and {"shown": f"{100 * score.value:.1f}", "interval": interval(score)} for score in split.parts]
+        run = board.runs[board.cells[row, column.key].run or 0]
+        body["rows"].append({
+            **row_head(row), "href": f"#/{run_id(run)}/{quote(column.check, safe='')}", "parts": parts,
+            "difference": difference(split), "clean": split.problems[0], "hit": split.problems[1],
+        })  # fmt: skip
+    return {"said": found.explained, "bodies": list(bodies.values()), "lines": [*found.files, *found.said]}
 
 
 def run_line(run: Finished) -> dict[str, str]:

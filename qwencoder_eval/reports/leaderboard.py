@@ -10,7 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..runs.directory import digest
 from ..runs.reading import Finished
@@ -18,6 +18,9 @@ from ..statistics import sign_flip
 from .families import family, size_of, stem
 from .parts import mean_of_parts, part_of
 from .table import for_terminal
+
+if TYPE_CHECKING:
+    from .contamination import Contamination
 
 SIGNIFICANT = 0.05
 REFERENCE, UNSANDBOXED = "reference solutions", "unsandboxed"
@@ -94,13 +97,14 @@ class Cell:
 
 @dataclass
 class Leaderboard:
-    """``said``: a line for every run that was found and does not count."""
+    """``said``: a line for every run that was found and does not count. ``contamination``: where it was asked for."""
 
     rows: list[Row] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
     cells: dict[tuple[Row, str], Cell] = field(default_factory=dict)
     runs: list[Finished] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    contamination: Contamination | None = None
 
     def cell(self, row: Row, column: Column) -> Cell | None:
         return self.cells.get((row, column.key))

@@ -6,16 +6,25 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from .leaderboard import Cell, Column, Leaderboard
+from ..types import Score
+from .leaderboard import Cell, Column, Leaderboard, Row
 from .table import for_terminal
+
+if TYPE_CHECKING:
+    from .contamination import Split
 
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~&$])")
 LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "·": r"\textperiodcentered{}", "–": "--", "…": r"\dots{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "·": r"\textperiodcentered{}", "–": "--", "−": "$-$", "…": r"\dots{}",
 }  # fmt: skip
+PARTS = (
+    "clean", "clean low", "clean high", "clean problems", "hit", "hit low", "hit high", "hit problems",
+    "hit - clean", "hit - clean low", "hit - clean high", "contamination notes",
+)  # fmt: skip
 BEST = "better than the second beyond chance (p < 0.05, exact paired test over problems; of pass@1, and sandboxed runs)"
 
 
@@ -23,8 +32,29 @@ def flat(text: str) -> str:
     return " ".join(for_terminal(text).split())
 
 
-def interval(cell: Cell) -> str:
+def interval(cell: Cell | Score) -> str:
     return "" if cell.low is None or cell.high is None else f"{100 * cell.low:.1f}–{100 * cell.high:.1f}"
+
+
+def difference(split: Split) -> tuple[str, str]:
+    """Hit - clean and its interval; empty where there is none."""
+    if split.difference is None:
+        return "", ""
+    value, low, high = (_signed(each) for each in split.difference)
+    return value, f"{low} to {high}"
+
+
+def _signed(fraction: float) -> str:
+    text = f"{100 * fraction:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def _as_cell(score: Score | None) -> Cell | None:
+    return None if score is None else Cell(score.value, score.low, score.high)
+
+
+def named(row: Row) -> str:
+    return row.name if row.kind == "model" else f"{row.name} ({row.kind})"
 
 
 # -- Markdown -----------------------------------------------------------------------------------------
@@ -45,10 +75,10 @@ def markdown(board: Leaderboard, title: str) -> str:
         for row in board.rows:
             cells = [board.cell(row, column) for column in columns]
             if any(cells):
-                kind = "" if row.kind == "model" else f" ({row.kind})"
-                lines.append(_row([in_markdown(row.name + kind), *(_markdown_cell(cell, legend) for cell in cells)]))
+                lines.append(_row([in_markdown(named(row)), *(_markdown_cell(cell, legend) for cell in cells)]))
     lines += ["", f"**Bold**: {in_markdown(BEST)}.", ""]
     lines += [f"- {letter}: {in_markdown(note)}" for note, letter in legend.items()]
+    lines += _markdown_contamination(board)
     if board.said:
         lines += ["", "Left out:", "", *(f"- {in_markdown(line)}" for line in board.said)]
     return "\n".join(lines).rstrip() + "\n"
@@ -75,6 +105,22 @@ def _markdown_cell(cell: Cell | None, legend: dict[str, str]) -> str:
     return f"{value}{between}{_sup(cell.notes, legend)}"
 
 
+def _markdown_contamination(board: Leaderboard) -> list[str]:
+    found = board.contamination
+    if found is None:
+        return []
+    lines = ["", "## Contamination", "", in_markdown(found.explained)]
+    heads = ["model", "score", "all", "clean", "hit", "hit − clean", "problems clean", "problems hit"]
+    table = [_row(heads), _row(["---", "---", *["---:"] * 6])]
+    for row, column, split in found.scores(board):
+        scores = [_markdown_cell(_as_cell(part), {}) for part in split.parts]
+        value, between = difference(split)
+        cells = [*scores, f"{value} ({between})" if value else "", *map(str, split.problems)]
+        table.append(_row([in_markdown(named(row)), in_markdown(column.name), *cells]))
+    lines += ["", *table] if len(table) > 2 else []
+    return [*lines, "", *(f"- {in_markdown(line)}" for line in (*found.files, *found.said))]
+
+
 # -- CSV ----------------------------------------------------------------------------------------------
 
 
@@ -85,7 +131,10 @@ def in_csv(text: str) -> str:
 
 
 def comma_separated(board: Leaderboard, title: str = "") -> str:
-    """A line a model; of each column value, low, high and notes, in the order of the families. Values are fractions."""
+    """A line a model; of each column value, low, high and notes, in the order of the families. Values are fractions.
+
+    With a contamination report there is more of each column: the clean and the hit problems, and hit - clean.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     head = ["model", "kind", "size_b"]
@@ -93,11 +142,15 @@ def comma_separated(board: Leaderboard, title: str = "") -> str:
         name = in_csv(f"{column.family}: {column.name}")
         ceiling = [f"ceiling {column.ceiling:.4f}"] if column.ceiling is not None else []
         head += ["; ".join([name, *ceiling]), f"{name} low", f"{name} high", f"{name} notes"]
+        if board.contamination is not None:
+            head += [f"{name} {part}" for part in PARTS]
     writer.writerow(head)
     for row in board.rows:
         line = [in_csv(row.name), row.kind, "" if row.size is None else f"{row.size:g}"]
         for column in board.columns:
             line += _csv_cells(board.cell(row, column))
+            if board.contamination is not None:
+                line += _csv_contamination(board, row, column)
         writer.writerow(line)
     return file.getvalue()
 
@@ -108,6 +161,19 @@ def _csv_cells(cell: Cell | None) -> list[str]:
     ends = ["" if end is None else f"{end:.6f}" for end in (cell.low, cell.high)]
     notes = "; ".join([*(["best"] if cell.best else []), *cell.notes])
     return [f"{cell.value:.6f}", *ends, in_csv(notes)]
+
+
+def _csv_contamination(board: Leaderboard, row: Row, column: Column) -> list[str]:
+    cell, found = board.cell(row, column), board.contamination
+    if cell is None or cell.run is None or found is None:
+        return [""] * len(PARTS)
+    line = []
+    split = found.splits.get((row, column.key))
+    for part in (split.clean, split.hit) if split else (None, None):
+        line += [f"{part.value:.6f}", f"{part.low:.6f}", f"{part.high:.6f}"] if part else [""] * 3
+        line.append(str(part.problems if part else 0) if split else "")
+    line += [f"{each:.6f}" for each in split.difference] if split and split.difference else [""] * 3
+    return [*line, in_csv("; ".join(found.notes[cell.run]))]
 
 
 # -- LaTeX --------------------------------------------------------------------------------------------
@@ -134,14 +200,38 @@ def latex(board: Leaderboard, title: str) -> str:
             r"\midrule",
         ]  # fmt: skip
         for row in rows:
-            kind = "" if row.kind == "model" else f" ({row.kind})"
             cells = [_latex_cell(board.cell(row, column), own) for column in columns]
-            lines.append(_latex_row([in_latex(row.name + kind), *cells]))
+            lines.append(_latex_row([in_latex(named(row)), *cells]))
         notes = [rf"\textsuperscript{{{letter}}} {in_latex(note)}." for note, letter in own.items()]
         said = ["Percent, with 95\\,\\% intervals; bold: " + in_latex(BEST) + ".", *notes]
         caption = rf"\caption{{{in_latex(title)}: {in_latex(family)}. {' '.join(said)}}}"
         lines += [r"\bottomrule", r"\end{tabular}", caption, r"\end{table}", ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_latex_contamination(board, title)])
+
+
+def _latex_contamination(board: Leaderboard, title: str) -> list[str]:
+    """A table for each family; what no corpus was searched for is a comment where it has none."""
+    found = board.contamination
+    if found is None:
+        return []
+    families: dict[str, list[str]] = {}
+    for row, column, split in found.scores(board):
+        cells = [_latex_cell(_as_cell(part), {}) for part in split.parts]
+        value, between = difference(split)
+        cells.append(rf"{in_latex(value)} {{\scriptsize [{in_latex(between)}]}}" if value else "--")
+        line = _latex_row([in_latex(named(row)), in_latex(column.name), *cells, *map(str, split.problems)])
+        families.setdefault(column.family, []).append(line)
+    lines = []
+    said = " ".join([in_latex(found.explained), *(f"{in_latex(line)}." for line in (*found.files, *found.said))])
+    for family, rows in families.items():
+        lines += [
+            r"\begin{table}", r"\centering", r"\begin{tabular}{llrrrrrr}", r"\toprule",
+            r" & & & & & & \multicolumn{2}{c}{Problems} \\", r"\cmidrule(lr){7-8}",
+            _latex_row(["Model", "Score", "All", "Clean", "Hit", in_latex("Hit − clean"), "clean", "hit"]),
+            r"\midrule", *rows, r"\bottomrule", r"\end{tabular}",
+            rf"\caption{{{in_latex(title)}: contamination, {in_latex(family)}. {said}}}", r"\end{table}", "",
+        ]  # fmt: skip
+    return lines or [f"% contamination: {flat(line)}" for line in (*found.files, *found.said)] + [""]
 
 
 def _used(board: Leaderboard, columns: Sequence[Column], note: str) -> bool:

@@ -73,6 +73,47 @@ def test_inline_rows(document: Document, plugin: Plugin) -> None:
     assert line["state"].startswith("2 rows in the benchmark's file, sha256 ")
 
 
+DATA_ONLY = """
+from qwencoder_eval.benchmark import DataOnly
+from qwencoder_eval.datasets.rows import Rows
+from qwencoder_eval.types import Problem
+
+class Texts(DataOnly):
+    name = "texts"
+    version = "1"
+    reference = "original"
+    rows = Rows(version="all", file="texts.jsonl", sha256="?", numbered=True)
+    decontaminate = ("text",)
+
+    def problem(self, row):
+        return Problem(f"texts/{row['number']}", row, {})
+"""
+
+
+def test_rows_that_are_data_only(document: Document, tmp_path: Path) -> None:
+    """They are found, pinned and held against their pin as those of other benchmarks are."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "texts.py").write_text(DATA_ONLY)
+    command = ("--bench", "texts", "--plugins", folder)
+    (line,) = document("data", "list", *command)
+    assert line == {"benchmark": "texts", "version": "all", "file": "texts.jsonl", "state": "missing"}
+    (folder / "texts.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n')
+    (line,) = document("data", "list", *command)
+    assert line["state"] == str(folder / "texts.jsonl")
+    (line,) = document("data", "verify", *command)
+    (pin,) = SHA256.findall(line["state"])
+    assert line["state"].endswith(f'set sha256="{pin}", count=2')
+    (folder / "texts.py").write_text(DATA_ONLY.replace('"?"', f'"{pin}", count=2'))
+    (line,) = document("data", "verify", *command)
+    assert line["state"] == f"{folder / 'texts.jsonl'}: 2 rows, sha256 {pin}"
+    (line,) = document("data", "pull", *command, "--offline")
+    assert line["state"] == "here, 2 rows match"
+    (folder / "texts.jsonl").write_text('{"text": "one"}\n{"text": "2"}\n')
+    (line,) = document("data", "verify", *command, status=2)
+    assert "the pin says" in line["state"]
+
+
 def test_one_changed_byte_is_found(qceval: Cli, copy: Path) -> None:
     data = gzip.decompress(copy.read_bytes())
     at = data.index(b"has_close_elements")

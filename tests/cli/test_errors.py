@@ -75,6 +75,26 @@ def test_usage(refused: Refused, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "--bench", "gsm8k"),
+        ("run", "--bench", "starter,gsm8k", "--sandbox", "none"),
+        ("run", "--bench", "starter,gsm8k", "--model", "no/model", "--offline"),
+        ("score", "--bench", "gsm8k", "--samples", "nowhere.jsonl"),
+        ("check", "--bench", "gsm8k"),
+        ("show-prompt", "--bench", "gsm8k"),
+        ("show-prompt", "--bench", "gsm8k", "--profile", "qwen"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_data_only_is_not_asked_nor_scored(refused: Refused, tmp_path: Path, command: tuple[str, ...]) -> None:
+    said = refused(*command, "--json")
+    assert said.startswith("--bench gsm8k: data only, ")
+    assert said.endswith("; it is there for `qceval decontaminate`")
+    assert not (tmp_path / "results").exists(), "nothing was run"
+
+
+@pytest.mark.parametrize(
     ("text", "word"),
     [("data = [", "not TOML"), ("dta = 'x'\n", "'dta'"), ("data = '/nonexistent'\n", "/nonexistent")],
 )

@@ -34,12 +34,22 @@ def test_json(document: Document) -> None:
     listed = document("list")
     assert listed["refused"] == []
     by_name = {entry["name"]: entry for entry in listed["benchmarks"]}
-    keys = {"name", "version", "rows", "languages", "profiles", "data", "file"}
+    keys = {"name", "version", "rows", "languages", "profiles", "data_only", "data", "file"}
     assert all(keys <= set(entry) for entry in by_name.values())
     assert by_name["starter"]["rows"] == 24
     assert by_name["starter"]["data"] == "here"
     assert by_name["humaneval"]["profiles"][:3] == ["evalplus", "evalplus-sanitized", "qwen"]
     assert Path(by_name["starter"]["file"]).name == "starter.py"
+
+
+def test_what_is_data_only(qceval: Cli, document: Document) -> None:
+    by_name = {entry["name"]: entry for entry in document("list")["benchmarks"]}
+    of = {name: (entry["rows"], entry["languages"], entry["profiles"]) for name, entry in by_name.items()}
+    assert of["gsm8k"] == (1319, [], [])
+    assert of["math"] == (5000, [], [])
+    assert {name for name, entry in by_name.items() if entry["data_only"]} == {"gsm8k", "math"}
+    (line,) = [line.split() for line in qceval("list").stdout.splitlines() if line.startswith("gsm8k ")]
+    assert line[:6] == ["gsm8k", "1", "1319", "-", "data", "only"]
 
 
 def test_data_is_here(document: Document, env: dict[str, str], shared_data: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_contamination import document_of, made_report
 from made_runs import made_run, outcomes_of
 
 QcEval = Callable[..., subprocess.CompletedProcess[str]]
@@ -56,6 +57,32 @@ def test_published_models_beside_ours(qceval: QcEval, tmp_path: Path) -> None:
         kinds = {row["model"]: row["kind"] for row in csv.DictReader(file)}
     assert kinds["mine"] == "model"
     assert kinds["Qwen2.5-Coder-7B"] == "published"
+
+
+def test_with_a_contamination_report(qceval: QcEval, results: Path, tmp_path: Path) -> None:
+    made_run(results, outcomes_of([1] * 8, "other"), model="lab/good-7B", benchmark="other")
+    made_report(tmp_path / "a.json", ["p0"])
+    made_report(tmp_path / "b.json", ["p1"])
+    both = ("--contamination", "a.json", "--contamination", "b.json")
+    ran = qceval("report", results, "--json", *both)
+    assert ran.stderr.splitlines() == ["other v1: not looked for in a.json", "other v1: not looked for in b.json"]
+    document = json.loads(ran.stdout)
+    found = document["contamination"]
+    assert found["notes"] == ran.stderr.splitlines()
+    assert [line.partition(":")[0] for line in found["files"]] == ["a.json", "b.json"]
+    assert [(document["rows"][each["row"]]["model"], each["all"]["value"]) for each in found["scores"]] == [
+        ("lab/bad-1.5B", 0.0), ("lab/good-7B", 1.0),
+    ]  # fmt: skip
+    assert [(each["clean"]["problems"], each["hit"]["problems"]) for each in found["scores"]] == [(6, 2), (6, 2)]
+    assert found["scores"][0]["difference"]["low"] == pytest.approx(-0.39033, abs=1e-5)  # Wilson's 0 of 6
+    ran = qceval("report", results, *both)
+    assert "## Contamination" in ran.stdout
+    assert "| lab/good-7B | bench v1 · p pass@1 | 100.0 (67.6–100.0) | 100.0 (61.0–100.0) |" in ran.stdout
+    for suffix, sign in (("html", "hit − clean"), ("tex", "Hit $-$ clean"), ("csv", "bench v1 · p pass@1 hit - clean")):
+        ran = qceval("report", results, *both, "--out", tmp_path / f"b.{suffix}")
+        assert ran.returncode == 0
+        assert sign in (tmp_path / f"b.{suffix}").read_text()
+    assert json.loads(qceval("report", results, "--json").stdout)["contamination"] is None
 
 
 def test_what_is_left_out_is_said(qceval: QcEval, results: Path) -> None:
@@ -111,6 +138,10 @@ def test_names_of_models(qceval: QcEval, tmp_path: Path, model: str) -> None:
         (["r", "--size", "x=-1"], "--size x=-1: write MODEL=BILLIONS"),
         (["r", "--size", "x=nan"], "--size x=nan: write MODEL=BILLIONS"),
         (["r", "--out", "r"], "r"),
+        (["r", "--contamination", "none.json"], "none.json: cannot be read (No such file or directory); name the"),
+        (["r", "--contamination", "r"], "r: cannot be read (Is a directory); name the report.json that"),
+        (["r", "--contamination", "torn.json"], "torn.json: damaged, not JSON; run qceval decontaminate again"),
+        (["r", "--contamination", "new.json"], "new.json: format 2, this qceval reads 1; run qceval decontaminate"),
     ],
 )  # fmt: skip
 def test_an_error_is_one_line(qceval: QcEval, tmp_path: Path, args: list[str], said: str) -> None:
@@ -118,6 +149,8 @@ def test_an_error_is_one_line(qceval: QcEval, tmp_path: Path, args: list[str], s
     (tmp_path / "empty").mkdir()
     half = made_run(tmp_path / "half", outcomes_of([1, 0]), folder="x")
     (half / "scores.json").write_text("{")
+    (tmp_path / "torn.json").write_text("{")
+    (tmp_path / "new.json").write_text(json.dumps(document_of([]) | {"contamination": 2}))
     ran = qceval("report", *args)
     assert (ran.returncode, ran.stdout, len(ran.stderr.splitlines())) == (2, "", 1)
     assert said in ran.stderr

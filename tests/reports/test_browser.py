@@ -11,10 +11,14 @@ from urllib.parse import unquote
 
 import pytest
 from made_benchmark import PLUGIN, registry_with, shown_run
+from made_contamination import made_report
 from made_runs import made_run, outcomes_of
 
+from qwencoder_eval.registry import discover
 from qwencoder_eval.reports import html
-from qwencoder_eval.reports.html import write_html
+from qwencoder_eval.reports.compose import board_of
+from qwencoder_eval.reports.contamination import contamination, read
+from qwencoder_eval.reports.html import write_html, write_page
 from qwencoder_eval.runs.reading import all_finished
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright here: pip install -e '.[dev]'")
@@ -252,6 +256,66 @@ def test_without_its_folder_it_says_what_is_missing(browser: Any, board: Path, t
         r"board_files/\w+/index\.js is not there: the folder belongs beside this page", said.inner_text()
     )
     watched.context.close()
+
+
+@pytest.fixture(scope="module")
+def contaminated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two benchmarks of many models that a corpus was searched for."""
+    folder = tmp_path_factory.mktemp("contaminated")
+    for benchmark, models in (("humaneval", 40), ("bird", 2)):
+        for at in range(models):
+            right = [1] * (at % 12) + [0] * (12 - at % 12)
+            made_run(folder / "r", outcomes_of(right, benchmark), model=f"lab/m-{at}", benchmark=benchmark)
+    reports = [
+        read(made_report(folder / f"{name}.json", ["p1", "p4"], benchmark=name)) for name in ("humaneval", "bird")
+    ]
+    board = board_of(all_finished([folder / "r"])[0], discover())
+    board.contamination = contamination(board, reports)
+    write_page(board, folder / "board.html", {}, "Board")
+    return folder / "board.html"
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_clean_and_hit_scores_are_there_without_a_script(
+    browser: Any, contaminated: Path, viewport: dict[str, int], theme: str
+) -> None:
+    context = browser.new_context(viewport=viewport, color_scheme=theme, java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(contaminated.as_uri())
+    section = tab.locator("#contamination")
+    assert section.get_by_role("heading", name="Contamination").is_visible()
+    assert section.locator("tr[data-name]").count() == 42
+    row = section.locator("tr[data-name='lab/m-3']").first
+    assert re.search(r"25\.0\s+8\.9–53\.2\s+20\.0\s+5\.7–51\.0\s+50\.0", row.inner_text())
+    box, page = section.locator(".scroll").bounding_box(), viewport
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= page["width"]
+    assert box["height"] <= 0.86 * page["height"]
+    head, name = section.locator("thead th").first.bounding_box(), row.locator("th").bounding_box()
+    assert (head["x"], head["width"]) == (name["x"], name["width"])
+    context.close()
+
+
+def test_hit_problems_are_marked_and_the_table_is_filtered_with_the_other(watch: Open, contaminated: Path) -> None:
+    tab = watch(contaminated).tab
+    rows = tab.locator("#contamination tr[data-name]:visible")
+    assert rows.count() == 42
+    tab.locator("#filter").fill("m-1")
+    assert rows.count() == 12  # m-1 of both, m-10 to m-19
+    tab.locator("#filter").fill("m-39")
+    assert tab.locator("#contamination [scope=rowgroup]:visible").count() == 1
+    assert tab.locator("#told").inner_text() == "1 models"
+    tab.get_by_label("Code generation").uncheck()
+    assert rows.count() == 0
+    tab.locator("#filter").fill("")
+    assert rows.count() == 2
+    rows.nth(1).locator("a.score").click()
+    tab.locator(".problems li").nth(11).wait_for()
+    assert tab.locator(".problems li:has(.hit) .id").all_inner_texts() == ["p1", "p4"]
+    tab.locator(".problems li:has(.hit) a").first.click()
+    tab.get_by_text("In the corpus:").wait_for()
+    assert tab.get_by_text("bird.json: 2 documents (qwen covers 42 %)").count() >= 1
 
 
 # -- hostile models ------------------------------------------------------------------------------------------

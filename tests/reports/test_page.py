@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 from made_benchmark import registry_with, shown_outcomes, shown_run
+from made_contamination import document_of, made_report
 from made_runs import made_run, outcomes_of
 
 from qwencoder_eval.errors import InfrastructureError, UsageError
 from qwencoder_eval.registry import Registry
 from qwencoder_eval.reports import html
 from qwencoder_eval.reports.compose import board_of, known
+from qwencoder_eval.reports.contamination import contamination, read
 from qwencoder_eval.reports.figures import curve, ks, sheets
 from qwencoder_eval.reports.html import run_id, write_html, write_page
 from qwencoder_eval.runs.reading import all_finished, finished
@@ -139,6 +141,53 @@ def test_a_runs_id_is_the_same_wherever_it_lies(tmp_path: Path) -> None:
     other = run_id(finished(made_run(tmp_path / "z", outcomes_of([1]), started="2026-01-02T00:00:00Z")))
     assert ids[0] == ids[1] != other
     assert re.fullmatch(r"r[0-9a-f]{10}", ids[0])
+
+
+# -- contamination -----------------------------------------------------------------------------------------
+
+
+def contaminated_page(folder: Path, report: Path) -> Page:
+    registry = registry_with(folder / "plugins")
+    board = board_of(all_finished([folder / "r"])[0], registry)
+    board.contamination = contamination(board, [read(report)])
+    write_page(board, folder / "page.html", known(board, registry), "T")
+    return Page((folder / "page.html").read_text())
+
+
+def test_the_page_has_clean_and_hit_scores_and_marks_problems(tmp_path: Path) -> None:
+    run = finished(made_run(tmp_path / "r", outcomes_of([1, 0, 1, 1])))
+    page = contaminated_page(tmp_path, made_report(tmp_path / "c.json", ["p0", "p3", "p9"]))
+    text = re.sub(r"<[^>]+>", " ", (tmp_path / "page.html").read_text().partition('id="contamination"')[2])
+    row = " ".join(text.partition("model ")[2].partition("c.json")[0].split())
+    assert row.startswith("75.0 30.1–95.4 50.0 9.5–90.5 100.0 34.2–100.0 +50.0 −27.3 to +90.5 2 + 2")
+    index = json.loads(page.raw[f"part-q{run.column}/index"])
+    assert index["hits"] == {str(at): f"{tmp_path / 'c.json'}: 2 documents (qwen covers 42 %)" for at in (0, 3)}
+    links = [
+        attributes["href"] for tag, attributes in page.elements if tag == "a" and attributes.get("class") == "score"
+    ]
+    assert links == [f"#/{run_id(run)}/bench"] * 2
+
+
+def test_without_a_report_the_page_says_nothing_of_contamination(tmp_path: Path) -> None:
+    run = finished(made_run(tmp_path / "r", outcomes_of([1, 0])))
+    page = made_page(tmp_path / "r", tmp_path / "page.html")
+    assert "hits" not in json.loads(page.raw[f"part-q{run.column}/index"])
+    assert "contamination" not in [attributes.get("id") for _, attributes in page.elements]
+
+
+def test_a_report_makes_no_elements(tmp_path: Path) -> None:
+    pages = []
+    for folder, name in ((tmp_path / "a", "plain"), (tmp_path / "b", HOSTILE)):
+        made_run(folder / "r", {"p0": [{"check": "passed"}], name: [{"check": "passed"}]}, version=name)
+        document = document_of([name], created=name, rules={name: {}}, faults=[name])
+        document["corpus"]["paths"] = [name]
+        document["benchmarks"][0] |= {"datasets": {name: "d" * 64}, "short": {name: 1}}
+        document["benchmarks"][0]["hits"][name]["rules"] = {name: {"documents": 1, "covered": 1}}
+        (folder / "c.json").write_text(json.dumps(document))
+        pages.append(contaminated_page(folder, folder / "c.json"))
+    plain, hostile = ([name for name, _ in page.elements] for page in pages)
+    assert plain == hostile
+    assert not any(key.startswith("on") for _, attributes in pages[1].elements for key in attributes)
 
 
 # -- figures -----------------------------------------------------------------------------------------------

@@ -37,10 +37,10 @@ function filterRows() {
   const wanted = document.getElementById("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   const published = document.getElementById("published");
   let shown = 0;
-  for (const row of board.querySelectorAll("tbody tr")) {
+  for (const row of document.querySelectorAll("#board tbody tr, #contamination [data-name]")) {
     const name = row.dataset.name.toLowerCase();
     row.hidden = !wanted.every((word) => name.includes(word)) || (row.dataset.kind === "published" && published && !published.checked);
-    shown += !row.hidden;
+    shown += !row.hidden && board.contains(row);
   }
   document.getElementById("nothing").hidden = shown > 0;
   tell(`${shown} models`);
@@ -49,7 +49,7 @@ function filterRows() {
 function filterFamilies() {
   const boxes = [...document.querySelectorAll("input[name=family]")];
   const wanted = new Set(boxes.filter((box) => box.checked).map((box) => box.value));
-  for (const cell of board.querySelectorAll("[data-family]")) cell.hidden = !wanted.has(cell.dataset.family);
+  for (const part of document.querySelectorAll("[data-family]")) part.hidden = !wanted.has(part.dataset.family);
   for (const section of document.querySelectorAll("section[data-sheet-family]")) {
     section.hidden = !wanted.has(section.dataset.sheetFamily);
   }

@@ -141,6 +141,7 @@ function problemLine(open, check, number) {
   const sample = filters.outcome ? letters.indexOf(filters.outcome) : 0;
   return el("li", {}, el("a", { href: address(open.run.id, check, open.problems.problems[number], sample) },
     el("span", { class: "id" }, visible(open.problems.problems[number])),
+    open.problems.hits?.[number] ? el("span", { class: "hit" }, "in the corpus") : null,
     el("span", { class: "count" }, letters.length > 1 ? `${times("p")}/${letters.length}` : ""),
     el("span", { class: "pills" }, pills)));
 }
@@ -176,8 +177,10 @@ async function problemPage(open, check, problem, sample) {
   const [prompt, about] = asked ?? [[], {}];
   const pills = open.run.checks.map((each) => el("span", { class: "check" },
     open.run.checks.length > 1 ? `${each} ` : "", pill(lettersOf(open, each, number)[at])));
+  const hit = open.problems.hits?.[number];
   return [
     el("p", { class: "verdict" }, pills),
+    hit ? el("p", { class: "note" }, visible(`In the corpus: ${hit}`)) : null,
     count > 1 ? sampleStrip(open, check, number, at) : null,
     evidenceSection(found),
     promptSection(prompt, about, open.problems.why),
