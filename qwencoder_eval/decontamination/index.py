@@ -7,11 +7,13 @@ processes map and do not copy.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import itertools
 import json
 import os
 import shutil
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -75,6 +77,24 @@ class Table:
         return np.uint64(64 - (len(self.heads) - 1).bit_length() + 1)
 
 
+def pack(seen: Any) -> str:
+    """Which pieces of a table were seen, an array of bools, as text."""
+    return base64.b64encode(zlib.compress(np.packbits(seen).tobytes())).decode()
+
+
+def unpack(text: str, size: int) -> Any:
+    """The array that ``pack`` was given. Raises InputError where it is damaged, or of a table of another size."""
+    try:
+        unpacking, wanted = zlib.decompressobj(), (size + 7) // 8
+        bits = unpacking.decompress(base64.b64decode(text, validate=True), wanted + 1)  # and never much more
+    except (ValueError, TypeError, zlib.error):
+        raise InputError("seen: damaged") from None
+    found = np.unpackbits(np.frombuffer(bits, np.uint8)).astype(np.bool_)
+    if len(bits) != wanted or not unpacking.eof or found[size:].any():
+        raise InputError(f"seen: not of {size} pieces")
+    return found[:size]
+
+
 class Index:
     """``texts`` are the bytes of all problems, one behind the other; ``problems`` their (benchmark, id).
 
@@ -115,7 +135,7 @@ class Index:
         except OSError as error:
             if not folder.exists():  # else another process was first
                 raise InfrastructureError(
-                    f"{partial}: cannot be written ({error.strerror}); make room, or set QCEVAL_CACHE"
+                    f"{partial}: cannot be written ({error.strerror or error}); make room, or set QCEVAL_CACHE"
                 ) from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -136,7 +156,7 @@ def load(folder: Path) -> Index:
         }  # fmt: skip
         texts, offsets = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("texts", "offsets"))
         return Index([tuple(each) for each in described["problems"]], texts, offsets, tables)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder}: not an index ({error}); remove it and run again") from None
 
 
@@ -153,9 +173,13 @@ def build(
     items: Sequence[Item], rules: Sequence[tuple[Rule, int]], say: Callable[[str], None] = lambda text: None
 ) -> Index:
     """The tables of all these rules, each with its n."""
-    encoded = [item.text.encode("utf-8", "surrogatepass") for item in items]
-    texts = np.frombuffer(b"".join(encoded) + bytes(kernels.PAD), np.uint8)
-    offsets = np.cumsum([0, *map(len, encoded)])
+    encoded = bytearray()
+    offsets = np.zeros(len(items) + 1, np.int64)
+    for number, item in enumerate(items):
+        encoded += item.text.encode("utf-8", "surrogatepass")
+        offsets[number + 1] = len(encoded)
+    encoded += bytes(kernels.PAD)
+    texts = np.frombuffer(encoded, np.uint8)
     tables = {}
     for rule, n in rules:
         say(f"{rule.name}: the pieces of {len(items)} problems")
@@ -165,7 +189,9 @@ def build(
 
 def _table(items: Sequence[Item], texts: Any, offsets: Any, rule: Rule, n: int) -> Table:
     lexer = Lexer()
-    keys, places, owners = [np.empty(0, np.uint64)], [np.empty((0, 2), np.uint32)], [np.empty(0, np.uint32)]
+    most = len(texts) // 2 + (1 + minhash.BANDS * bool(rule.similar)) * len(items)  # memory is taken as it is written
+    keys, places, owners = np.empty(most, np.uint64), np.empty((most, 2), np.uint32), np.empty(most, np.uint32)
+    used = 0
     short: Counter[str] = Counter()
     without: Counter[str] = Counter()
     shorts: list[tuple[int, int]] = []
@@ -190,13 +216,16 @@ def _table(items: Sequence[Item], texts: Any, offsets: Any, rule: Rule, n: int) 
             elif rule.similar:
                 own = minhash.bands(own)
                 windows, ends = len(own), np.full(len(own), ends[-1])
-            keys.append(own)
             begins = np.full(windows, lexer.starts[0]) if rule.similar else lexer.starts[:windows]
-            places.append(np.stack([begins, ends], axis=1).astype(np.uint32))
-            owners.append(np.full(windows, number, np.uint32))
+            place = np.stack([begins, ends], axis=1).astype(np.uint32)
+            heads = _sort(own, place)
+            once = (heads == np.arange(len(heads))) | ~kernels.same_bytes(texts, place, heads)
+            own, place = own[once], place[once]
+            here = slice(used, used := used + len(own))
+            keys[here], places[here], owners[here] = own, place, number
         short[item.benchmark] += bool(sizes) and max(sizes) < n
         without[item.benchmark] += not sizes
-    arrays = _grouped(np.concatenate(keys), np.concatenate(places), np.concatenate(owners), texts, rule)
+    arrays = _grouped(keys[:used], places[:used], owners[:used], texts, rule)
     sizes_of, firsts = np.array(sorted(lengths), np.int64), np.zeros(2 << 12, np.bool_)
     for part in shorts:
         lexer.lex(rule, texts, *part, n)
@@ -220,10 +249,8 @@ def _parts(item: Item, begins: int, rule: Rule, n: int, texts: Any, lexer: Lexer
 
 def _grouped(keys: Any, places: Any, owners: Any, texts: Any, rule: Rule) -> tuple[Any, Any, Any, Any]:
     """Equal pieces once, with all their problems. Those of equal keys are compared, so that no two become one."""
-    order = np.argsort(keys, kind="stable")
-    keys, places, owners = keys[order], places[order], owners[order]
-    new = np.concatenate([[True], keys[1:] != keys[:-1]])[: len(keys)]
-    heads = np.maximum.accumulate(np.where(new, np.arange(len(keys)), 0))
+    heads = _sort(keys, places, owners)
+    new = heads == np.arange(len(keys), dtype=np.uint32)
     others: dict[tuple[int, tuple[str, ...]], int] = {}
     variants = np.zeros(len(keys), np.uint32)
     shown = lru_cache(maxsize=1024)(lambda at: canonical(_text(texts, places[at]), rule.kind))
@@ -235,10 +262,25 @@ def _grouped(keys: Any, places: Any, owners: Any, texts: Any, rule: Rule) -> tup
         order = np.lexsort((variants, keys))
         keys, places, owners, variants = keys[order], places[order], owners[order], variants[order]
         new[1:] = (keys[1:] != keys[:-1]) | (variants[1:] != variants[:-1])
-    group = np.cumsum(new, dtype=np.uint64) - np.uint64(1)
-    pairs = np.unique((group << np.uint64(32)) | owners)
+    del heads, variants
+    pairs = np.cumsum(new, dtype=np.uint64) - np.uint64(1)
+    pairs <<= np.uint64(32)
+    pairs |= owners
+    del owners
+    pairs.sort()
+    pairs = pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])[: len(pairs)]]
     begins = np.searchsorted(pairs >> np.uint64(32), np.arange(int(new.sum()) + 1, dtype=np.uint64)).astype(np.uint32)
     return keys[new], places[new], begins, (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+
+
+def _sort(keys: Any, *others: Any) -> Any:
+    """All of them by key, in place; returns of each where the first one stands that has the same key."""
+    order = np.argsort(keys, kind="stable")
+    for array in (keys, *others):
+        array[:] = array[order]
+    del order
+    new = np.concatenate([[True], keys[1:] != keys[:-1]])[: len(keys)]
+    return np.maximum.accumulate(np.where(new, np.arange(len(keys), dtype=np.uint32), np.uint32(0)))
 
 
 def _filters(keys: Any) -> tuple[Any, Any]:

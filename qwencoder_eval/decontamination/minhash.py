@@ -29,7 +29,8 @@ def bands(keys: Any) -> Any:
 
 def runs(text: str, rule: Rule, n: int) -> set[tuple[str, ...]]:
     """What two texts are compared by: all runs of n words."""
-    found, last = set(), []
+    found: set[tuple[str, ...]] = set()
+    last: list[str] = []
     for unit in units(text, rule.kind):
         last = [*last[1 - n :], unit.text] if n > 1 else [unit.text]
         if len(last) == n:
