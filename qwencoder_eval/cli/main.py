@@ -25,6 +25,7 @@ COMMANDS = {
     "report": "a leaderboard of runs: a page, Markdown, CSV or LaTeX",
     "compare": "two runs, paired by problem; --gate fails on a regression",
     "nightly": "models on benchmarks every night, against a baseline",
+    "decontaminate": "which problems a corpus has seen, and the corpus without them",
     "data": "list, pull and verify benchmark data",
     "runs": "list, show, export and prune runs",
     "history": "the scores of a model, or of its checkpoints, over time",

@@ -209,14 +209,16 @@ def _docstring(data: Any, at: int, end: int) -> int:
 def lex_code(data: Any, at: int, end: int, starts: Any, ends: Any, words: Any, before: Any) -> int:
     """Words and the punctuation before each, as ``rules._code`` has them; ``words`` and ``before`` are hashes of these.
 
-    What is not closed is looked for once: ``open_``, a bit for each kind.
+    What is not closed is looked for once: ``open_``, a bit for each kind. ``begins``: 2 where a docstring may begin, 1
+    behind the colon of a line.
     """
-    count, punctuation, begins, open_ = 0, SEED, True, 0
+    count, punctuation, begins, open_ = 0, SEED, 2, 0
     while at < end:
         byte = data[at]
         kind = BLANK[byte]
         if kind == SPACE:
-            begins = begins or byte == 10 or byte == 13
+            if begins == 1 and (byte == 10 or byte == 13):
+                begins = 2
             at += 1
             continue
         if kind == LEAD:
@@ -234,17 +236,17 @@ def lex_code(data: Any, at: int, end: int, starts: Any, ends: Any, words: Any, b
                 at = closed
                 continue
             open_ |= 1
-        if begins:
+        if begins == 2:
             opened = _docstring(data, at, end)
             if opened:
                 quote = data[opened - 1]
                 of = 2 if quote == 34 else 4
                 closed = -1 if open_ & of else _behind(data, opened, end, quote, quote, quote)
                 if closed >= 0:
-                    at, begins = closed, False
+                    at, begins = closed, 0
                     continue
                 open_ |= of
-        begins = False
+        begins = 1 if byte == 58 else 0  # :
         if not LETTER[byte]:
             punctuation = (punctuation ^ U(byte)) * PRIME
             at += 1

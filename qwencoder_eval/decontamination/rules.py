@@ -69,7 +69,8 @@ KEPT = frozenset(  # a change is another version of the rule
     """.split()  # noqa: SIM905
 )
 
-# White space, what is left out, a word, and any other character. A docstring begins its line.
+# White space, what is left out, a word, and any other character. A docstring begins a text, or a line behind a colon:
+# else the end of a string of several lines would begin one, and hide the code behind it.
 TOKEN = re.compile(
     r"""(?P<blank>\s+)
     |(?P<comment>\#[^\n\r]* | //[^\n\r]* | /\*.*?\*/)
@@ -125,8 +126,8 @@ def _folded(text: str) -> Iterator[Unit]:
 
 
 def _code(text: str, begins: bool) -> Iterator[Unit]:
-    """``begins``: whether the text begins a line, as docstrings do."""
-    at, before = 0, ""
+    """``begins``: whether a docstring may begin here."""
+    at, before, colon = 0, "", False
     while at < len(text):
         found = TOKEN.match(text, at)
         assert found
@@ -138,12 +139,12 @@ def _code(text: str, begins: bool) -> Iterator[Unit]:
             end = found.end()
         piece = text[at:end]
         if kind == "blank":
-            begins = begins or "\n" in piece or "\r" in piece
+            begins = begins or (colon and ("\n" in piece or "\r" in piece))
         elif kind == "word":
             yield Unit(at, end, piece, before)
-            before, begins = "", False
+            before, begins, colon = "", False, False
         elif kind != "comment":
-            before, begins = before + (piece if kind == "other" else ""), False
+            before, begins, colon = before + (piece if kind == "other" else ""), False, piece == ":"
         at = end
 
 

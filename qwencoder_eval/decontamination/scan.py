@@ -159,6 +159,8 @@ def whole_end(field: str, data: Any, first: int, ends: int) -> int | None:
     size, at = 2 * len(field) + 64, first
     while True:  # white space may be long
         behind = min(ends, at + size)
+        while behind < ends and data[behind] & 0xC0 == 0x80:  # within a character
+            behind += 1
         text = decoded(data[at:behind].tobytes())
         found = list(WORD.finditer(text))
         if len(found) > len(wanted) or behind == ends:

@@ -1,0 +1,170 @@
+"""`qceval decontaminate`: which problems a corpus has seen, and the corpus without them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from ..errors import InfrastructureError
+from . import options
+from .options import cores, print_json, say
+
+LOG_EVERY_S = 30.0
+
+
+@click.command("decontaminate")
+@click.option("--bench", required=True, metavar="NAMES", help="Benchmarks to look for, as in qceval run.")
+@click.option(
+    "--corpus",
+    "corpora",
+    required=True,
+    multiple=True,
+    metavar="PATH",
+    help="A file, a folder or a URL (s3://...); may be repeated.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where everything lands.",
+)
+@click.option(
+    "--rule",
+    "rules",
+    multiple=True,
+    metavar="RULE",
+    help="qwen (the default), words, code, code-renamed, substring or minhash; may be repeated.",
+)
+@click.option(
+    "-n", type=click.IntRange(2, 1000), help="Words in a row that are too many; each rule's own by default (qwen: 10)."
+)
+@click.option("--write-clean", is_flag=True, help="Write the rows that have nothing of any problem to DIR/clean.")
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    metavar="NAME",
+    help="Field of a row to look at; by default the first of text, content, code, messages, conversations.",
+)
+@click.option(
+    "--format",
+    "read_as",
+    type=click.Choice(["auto", "jsonl", "parquet", "lines", "text"]),
+    default="auto",
+    show_default=True,
+    help="What files are; lines: each line a text.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="ray: on the cluster of RAY_ADDRESS; DIR must be on a disk that all nodes share.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes; one a core by default.")
+@options.offline
+@options.plugins
+@options.as_json
+def decontaminate_command(
+    bench: str, corpora: tuple[str, ...], out: Path, rules: tuple[str, ...], n: int | None, write_clean: bool,
+    fields: tuple[str, ...], read_as: str, engine: str, workers: int | None, offline: bool, plugins: tuple[Path, ...],
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Search a corpus for the problems of benchmarks: JSON Lines, Parquet, texts and source files, also packed (.gz,
+    .zst, .bz2). DIR/report.html says which problems are there and by how much; DIR/dropped names the rows. Started
+    again, it continues.
+
+    Example: qceval decontaminate --bench humaneval,mbpp,gsm8k,math --corpus data --out decontaminated --write-clean
+    """
+    try:
+        from ..decontamination import run
+    except ImportError as error:
+        raise InfrastructureError(
+            f"{error.name or 'numba'} is not installed; pip install 'qwencoder_eval[decontaminate]'"
+        ) from None
+    from ..registry import discover
+
+    search = run.Search(tuple(discover(plugins).expand(bench)), rules or ("qwen",), n or 0, plugins, offline)
+    progress = Progress()
+
+    def chosen(shards: Iterable[Any], job: Any) -> Iterator[dict[str, Any]]:
+        if engine == "ray":
+            from ..decontamination.on_ray import run as on_ray
+
+            return on_ray(shards, job, progress.tick)
+        from ..decontamination.local import run as locally
+
+        return locally(shards, job, workers or cores(), progress.tick)
+
+    try:
+        document = run.decontaminate(
+            search, corpora, out, chosen, fields, cast(Any, read_as), write_clean, say, progress.plan
+        )
+    finally:
+        progress.close()
+    if as_json:
+        print_json(document)
+    else:
+        draw(document, out)
+    if document["fault_count"]:
+        say(f"qceval: {faults(document)}; what was read is searched, see {out / 'report.md'}")
+        raise SystemExit(3)
+
+
+def faults(document: dict[str, Any]) -> str:
+    first = document["faults"][0]
+    more = document["fault_count"] - 1
+    return f"{first['place']}: {first['fault']}" + (f", and {more} more faults" if more else "")
+
+
+def draw(document: dict[str, Any], out: Path) -> None:
+    corpus = document["corpus"]
+    rules = ", ".join(f"{name} (n = {each['n']})" for name, each in document["rules"].items())
+    click.echo(
+        f"{corpus['documents']:,} documents in {corpus['shards']:,} shards, {corpus['bytes'] / 1e6:,.1f} MB of text, "
+        f"by {rules}"
+    )
+    click.echo(f"{corpus['hit']:,} have something of a problem; {corpus['unchecked']:,} could not be looked at")
+    width = max((len(each["benchmark"]) for each in document["benchmarks"]), default=0)
+    for each in document["benchmarks"]:
+        share = 100 * each["hit"] / max(1, each["problems"])
+        click.echo(f"  {each['benchmark']:{width}}  {each['hit']:6,} of {each['problems']:6,} problems  {share:5.1f} %")
+    click.echo(f"report: {out / 'report.html'}")
+
+
+class Progress:
+    """One line on standard error: a bar on a terminal, a line now and then in a log."""
+
+    def __init__(self) -> None:
+        self.bar: Any = None
+        self.said = time.monotonic()
+
+    def plan(self, total: int, done: int) -> None:
+        import io
+
+        from tqdm import tqdm
+
+        quiet = None if sys.stderr.isatty() else io.StringIO()
+        self.bar = tqdm(
+            total=total, initial=done, desc="searched", unit="B", unit_scale=True, file=quiet, leave=False,
+            dynamic_ncols=True,
+        )  # fmt: skip
+
+    def tick(self, read: int) -> None:
+        if self.bar is None:
+            return
+        self.bar.update(read)
+        if not sys.stderr.isatty() and time.monotonic() - self.said > LOG_EVERY_S:
+            self.said = time.monotonic()
+            say(f"searched {self.bar.n / 1e6:,.0f} of {self.bar.total / 1e6:,.0f} MB")
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None

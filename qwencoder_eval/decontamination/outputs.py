@@ -1,0 +1,214 @@
+"""What a shard leaves in the output folder: whole or not at all.
+
+clean/SHARD          the kept rows, in the shard's own format; source files and texts as copies (with --write-clean)
+dropped/SHARD.jsonl  the others, a line each: where, and what of which problem is in it
+unchecked/SHARD.jsonl  rows that could not be looked at, in neither of the two
+shards/SHARD.json    the shard's result, last: it says that the others are there
+
+Everything is written beside its place first, and moved there when the shard is over.
+"""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import contextlib
+import gzip
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from .corpus import Shard, open_stored, relative
+
+GZIP_LEVEL = 5
+KINDS = ("clean", "dropped", "unchecked", "shards")
+
+
+class Outputs:
+    """Of one shard. Every method raises OSError where the disk does not take it; ``abandon`` leaves nothing then."""
+
+    def __init__(self, out: Path, shard: Shard, write_clean: bool) -> None:
+        self.out, self.shard, self.write_clean = out, shard, write_clean
+        self.ending = f".qceval-{os.getpid()}.part"
+        self._lines: dict[str, Any] = {}
+        self._clean: Any = None
+        self._files: list[str] = []
+
+    def path(self, kind: str) -> Path:
+        """Where something is in the end: ``clean``, ``dropped``, ``unchecked`` or ``shards``."""
+        name = {"clean": "", "shards": ".json"}.get(kind, ".jsonl")
+        return self.out / kind / f"{self.shard.name}{name}"
+
+    def _partial(self, kind: str) -> Path:
+        path = self.path(kind)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.with_name(path.name + self.ending)
+
+    def keep(self, raw: Any) -> None:
+        """A row that has nothing of any problem: its ``raw``."""
+        if not self.write_clean:
+            return
+        if self.shard.format == "files":
+            self._files.append(raw)  # copied at the end, all at once
+        elif self.shard.format == "text":
+            self._files = [raw]
+        else:
+            self._writer().keep(raw)
+
+    def _writer(self) -> Any:
+        if self._clean is None:
+            if self.shard.format == "parquet":
+                from .parquet import Keeper
+
+                self._clean = Keeper(self.shard, self._partial("clean"))
+            else:
+                self._clean = _Lines(self._partial("clean"), self.shard.paths[0])
+        return self._clean
+
+    def drop(self, record: dict[str, Any], raw: Any) -> None:
+        """A row that has something, described; with the row itself where the others are written."""
+        self._line("dropped", {**record, **({"row": self._shown(raw)} if self.write_clean else {})})
+
+    def leave(self, record: dict[str, Any], raw: Any) -> None:
+        """A row that could not be looked at."""
+        self._line("unchecked", {**record, **({"row": self._shown(raw)} if self.write_clean else {})})
+
+    def _line(self, kind: str, record: dict[str, Any]) -> None:
+        if kind not in self._lines:
+            self._lines[kind] = self._partial(kind).open("w", encoding="ascii")
+        self._lines[kind].write(json.dumps(record, default=_plain) + "\n")
+
+    def _shown(self, raw: Any) -> Any:
+        """A row as JSON has it, as text where it is none; of a file its path, as it stays where it is."""
+        if isinstance(raw, tuple):
+            from .parquet import as_object
+
+            return as_object(raw)
+        if isinstance(raw, bytes):
+            with contextlib.suppress(ValueError, RecursionError):
+                if isinstance(found := json.loads(raw), dict):
+                    return found
+            return raw.decode(errors="replace").rstrip("\r\n")
+        return raw
+
+    def commit(self, result: dict[str, Any]) -> None:
+        """Move everything to its place; what an earlier try left goes."""
+        if self.write_clean and self.shard.format not in ("files", "text"):
+            self._writer()  # an empty file where nothing is kept
+        if self._clean is not None:
+            self._clean.close()
+        self._copy()
+        for kind in ("dropped", "unchecked"):
+            if file := self._lines.get(kind):
+                file.close()
+        for kind in ("clean", "dropped", "unchecked"):
+            self._move(kind)
+        partial = self._partial("shards")
+        partial.write_text(json.dumps(result))
+        _settle(partial)
+        partial.replace(self.path("shards"))
+
+    def _copy(self) -> None:
+        if not self.write_clean or not self._files:
+            return
+        partial = self._partial("clean")
+        if self.shard.format == "text":
+            _copy(self._files[0], partial)
+            return
+        for path in self._files:
+            target = partial / relative(self.shard, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _copy(path, target)
+
+    def _move(self, kind: str) -> None:
+        path, partial = self.path(kind), self._partial(kind)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        if partial.exists():
+            if partial.is_file():
+                _settle(partial)
+            partial.rename(path)
+
+    def abandon(self) -> None:
+        for file in (*self._lines.values(), self._clean):
+            with contextlib.suppress(Exception):
+                if file is not None:
+                    file.close()
+        for kind in KINDS:
+            path = self.path(kind)
+            partial = path.with_name(path.name + self.ending)
+            if partial.is_dir():
+                shutil.rmtree(partial, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    partial.unlink()
+
+
+class _Lines:
+    """Lines as they were, packed as the shard is."""
+
+    def __init__(self, path: Path, like: str) -> None:
+        self.file: BinaryIO
+        if like.endswith(".gz"):
+            self.file = cast(BinaryIO, gzip.GzipFile(path, "wb", compresslevel=GZIP_LEVEL))
+        elif like.endswith(".bz2"):
+            self.file = cast(BinaryIO, bz2.BZ2File(path, "wb"))
+        elif like.endswith(".zst"):
+            import zstandard
+
+            self.file = cast(BinaryIO, zstandard.open(path, "wb"))
+        else:
+            self.file = path.open("wb")
+
+    def keep(self, raw: bytes | Path) -> None:
+        """A line, or the file that holds a very long one. A last line without an end gets one."""
+        if isinstance(raw, Path):
+            with raw.open("rb") as file:
+                shutil.copyfileobj(file, self.file)
+            return
+        self.file.write(raw if raw.endswith(b"\n") else raw + b"\n")
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def _copy(path: str, target: Path) -> None:
+    with open_stored(path) as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file)
+
+
+def _settle(path: Path) -> None:
+    """On the disk before it has its name: a power cut leaves no half file either."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _plain(value: Any) -> Any:
+    """Of what Parquet has and JSON does not."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+def remove(out: Path, name: str) -> None:
+    """Everything that a shard left."""
+    for path in (
+        out / "clean" / name, out / "dropped" / f"{name}.jsonl", out / "unchecked" / f"{name}.jsonl",
+        out / "shards" / f"{name}.json",
+    ):  # fmt: skip
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def clear(out: Path) -> None:
+    """Remove what a killed run left half written."""
+    left = "*.qceval-*.part"
+    for path in [*out.glob(left), *(path for kind in KINDS for path in (out / kind).rglob(left))]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
