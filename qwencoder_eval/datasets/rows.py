@@ -91,11 +91,11 @@ def _canonical(row: Mapping[str, Any]) -> bytes:
 
 def locate(rows: Rows, beside: Path) -> Path | None:
     """The (first) file that holds the rows on this machine, or None. ``beside`` is the benchmark's folder."""
-    places = _places(rows, beside)
-    return places[0] if places else None
+    found = places(rows, beside)
+    return found[0] if found else None
 
 
-def _places(rows: Rows, beside: Path) -> list[Path]:
+def places(rows: Rows, beside: Path) -> list[Path]:
     """All files of the rows, none where one of them is missing."""
     if not rows.file:
         return []
@@ -113,21 +113,20 @@ def load(rows: Rows, beside: Path, offline: bool = False, select: Callable[[Row]
     """
     if rows.inline:
         return _checked((dict(row) for row in rows.inline), rows, "", select)
-    places = _places(rows, beside)
-    if places:
-        return _checked(_all(rows, places), rows, str(places[0]), select)
+    if found := places(rows, beside):
+        return _checked(_all(rows, found), rows, str(found[0]), select)
     if offline or os.environ.get("HF_HUB_OFFLINE") == "1":
         hint = f"put it beside the benchmark in {beside}, or set QCEVAL_DATA"
         raise DatasetError(f"{rows.file}: not found, and --offline forbids fetching it; {hint}")
     fetched = fetch(rows, beside)
-    found = _checked(iter(fetched), rows, "what was fetched", select)
+    checked = _checked(iter(fetched), rows, "what was fetched", select)
     store(fetched, rows)
-    return found
+    return checked
 
 
 def unchecked(rows: Rows, beside: Path) -> Iterator[Row]:
     """The rows as far as they are on this machine, joined with nothing and held against no pin. Raises DatasetError."""
-    read = (row for path in _places(replace(rows, join=None), beside) for row in stream(path))
+    read = (row for path in places(replace(rows, join=None), beside) for row in stream(path))
     for number, row in enumerate(itertools.chain(map(dict, rows.inline), read)):
         yield {**row, "number": number} if rows.numbered else row
 

@@ -57,6 +57,16 @@ class Shard:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is the same for all shards. ``index``, ``out``: folders. ``fields``: of rows, empty for the usual ones."""
+
+    index: str
+    out: str
+    fields: tuple[str, ...] = ()
+    write_clean: bool = False
+
+
 def is_remote(path: str) -> bool:
     return "://" in path or "::" in path
 

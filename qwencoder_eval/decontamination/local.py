@@ -9,13 +9,21 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from .corpus import Shard
-from .shard import Job, scan_shard
+from .corpus import Job, Shard
 
 Tick = Callable[[int], None]
+
+
+def prepare() -> Any:
+    """Begin what workers are forked from, which takes a second: others have things to do meanwhile."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["qwencoder_eval.decontamination.warm"])
+    forkserver.ensure_running()
+    return context
 
 
 def run(shards: Iterable[Shard], job: Job, workers: int, tick: Tick) -> Iterator[dict[str, Any]]:
@@ -23,8 +31,7 @@ def run(shards: Iterable[Shard], job: Job, workers: int, tick: Tick) -> Iterator
 
     Closed before its end it ends its processes.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["qwencoder_eval.decontamination.shard"])  # what all have in common is there once
+    context = prepare()
     left = iter(shards)
     busy: dict[Connection, tuple[Any, Shard]] = {}
     idle: list[tuple[Connection, Any]] = []
@@ -78,6 +85,8 @@ def _started(context: Any, job: Job) -> tuple[Connection, Any]:
 
 def _work(connection: Connection, job: Job) -> None:
     """A process: shard after shard until the other end is closed, by a harness that ended or was killed."""
+    from .shard import scan_shard
+
     with suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
         while True:
             shard = connection.recv()
@@ -103,7 +112,7 @@ def _died(shard: Shard, status: int | None) -> dict[str, Any]:
 
 def apart(function: Callable[..., Any], *given: Any) -> Any:
     """Call it in a process of its own, whose memory is gone then. Raises what it raises."""
-    context = multiprocessing.get_context("forkserver")
+    context = prepare()
     ours, theirs = context.Pipe()
     process = context.Process(target=_call, args=(theirs, function, given), daemon=True)
     process.start()

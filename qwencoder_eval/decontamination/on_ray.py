@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InfrastructureError
-from .corpus import Shard
+from .corpus import Job, Shard
 from .local import Tick
-from .shard import Job, scan_shard
+from .shard import scan_shard
 
 
 def run(shards: Iterable[Shard], job: Job, tick: Tick) -> Iterator[dict[str, Any]]:

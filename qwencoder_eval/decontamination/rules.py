@@ -144,7 +144,9 @@ def _code(text: str, begins: bool) -> Iterator[Unit]:
             yield Unit(at, end, piece, before)
             before, begins, colon = "", False, False
         elif kind != "comment":
-            before, begins, colon = before + (piece if kind == "other" else ""), False, piece == ":"
+            if kind == "other":
+                before += piece
+            begins, colon = False, piece == ":"
         at = end
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -14,15 +15,15 @@ from typing import Any
 
 from .. import __version__
 from ..config import cache_folder
+from ..datasets.rows import places
 from ..errors import InfrastructureError, RunError, UsageError
 from ..registry import discover
 from . import outputs, report
-from .corpus import Format, Shard, shards
+from .corpus import Format, Job, Shard, shards
 from .index import build, digest, load
-from .local import apart
+from .local import apart, prepare
 from .problems import Wanted, wanted
 from .rules import RULES, Rule
-from .shard import Job
 
 FORMAT = 1
 Engine = Callable[[Iterable[Shard], Job], Iterator[dict[str, Any]]]
@@ -51,9 +52,30 @@ def index_of(search: Search) -> tuple[Path, list[dict[str, Any]], list[str]]:
 
     Raises QcevalError of every kind.
     """
-    search.chosen()
-    folder, described, notes = apart(_made, search)
+    rests_on = _rests_on(search)
+    known = cache_folder() / "decontamination" / f"{rests_on}.json"
+    try:
+        folder, described, notes = json.loads(known.read_text())
+    except (OSError, ValueError):
+        folder = ""
+    if not (folder and (Path(folder) / "index.json").is_file()):
+        folder, described, notes = apart(_made, search)
+        _write(known, json.dumps([folder, described, notes]))
     return Path(folder), described, notes
+
+
+def _rests_on(search: Search) -> str:
+    """What tells whether it has to be made again, without reading the rows: they are what they were in that state."""
+    registry = discover(search.plugins)
+    found = [repr([FORMAT, search.chosen()])]
+    for name in search.benchmarks:
+        benchmark = registry.load(name)
+        found += [name, hashlib.sha256(benchmark.file.read_bytes()).hexdigest(), repr(benchmark.decontaminate)]
+        for rows, _ in benchmark.datasets():
+            for path in places(rows, benchmark.file.parent):
+                status = path.stat()
+                found.append(repr([str(path), status.st_size, status.st_mtime_ns]))
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:32]
 
 
 def _made(search: Search) -> tuple[str, list[dict[str, Any]], list[str]]:
@@ -88,6 +110,7 @@ def decontaminate(
 
     ``planned``: told the stored bytes of all shards, and of those that are done. Raises QcevalError of every kind.
     """
+    prepare()
     found = shards([absolute(path) for path in paths], format)
     folder, described, notes = index_of(search)
     for note in notes:

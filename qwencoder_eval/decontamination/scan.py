@@ -12,7 +12,7 @@ import numpy as np
 from . import kernels, minhash
 from .index import Index, Table
 from .lexing import Lexer
-from .rules import WORD, canonical
+from .rules import canonical
 
 REMEMBERED = 1 << 15  # pieces that were confirmed, in memory
 
@@ -97,7 +97,7 @@ class Scanner:
         for at in known:
             if not rule.whole:
                 yield at, last
-            elif (end := whole_end(self.index.piece(table, at), data, first, ends)) is not None:
+            elif (end := kernels.whole_end(data, first, ends, self.index.texts, *table.places[at].tolist())) >= 0:
                 yield at, end
 
     def _is(self, table: Table, at: int, raw: bytes) -> bool:
@@ -151,24 +151,6 @@ def _equal_keys(table: Table, place: int) -> Iterator[int]:
     while at < len(table.keys) and table.keys[at] == key:
         yield at
         at += 1
-
-
-def whole_end(field: str, data: Any, first: int, ends: int) -> int | None:
-    """Where the words of ``field`` end if the text from ``first`` on begins with them all."""
-    wanted = field.split()
-    size, at = 2 * len(field) + 64, first
-    while True:  # white space may be long
-        behind = min(ends, at + size)
-        while behind < ends and data[behind] & 0xC0 == 0x80:  # within a character
-            behind += 1
-        text = decoded(data[at:behind].tobytes())
-        found = list(WORD.finditer(text))
-        if len(found) > len(wanted) or behind == ends:
-            break
-        size *= 4
-    if [each[0] for each in found[: len(wanted)]] != wanted:
-        return None
-    return first + len(text[: found[len(wanted) - 1].end()].encode("utf-8", "surrogatepass"))
 
 
 def decoded(raw: bytes) -> str:

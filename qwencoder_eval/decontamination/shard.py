@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .corpus import Shard
+from .corpus import Job, Shard
 from .index import Index, load, pack
 from .outputs import Outputs
 from .reading import BINARY, Entry, Long, Row, Unread, batches, broken
@@ -19,16 +19,6 @@ from .scan import Hit, Scanner, joined
 KEPT_FAULTS, KEPT_EXAMPLES, KEPT_HITS = 100, 3, 20
 SHOWN = 300  # characters of a span
 OVERLAP = 1 << 20  # bytes that two parts of a very long row have in common: no match is longer
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is the same for all shards. ``fields``: of rows, empty for the usual ones."""
-
-    index: str
-    out: str
-    fields: tuple[str, ...] = ()
-    write_clean: bool = False
 
 
 @dataclass
