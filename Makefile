@@ -58,6 +58,7 @@ perf: .venv/dev build/perf/evalplus/bin/evalplus.evaluate
 	$(BIN)/python tests/perf/suites.py --out build/perf/suites.json
 	$(BIN)/python tests/perf/contest.py --out build/perf/contest.json
 	$(BIN)/python tests/perf/queries.py --out build/perf/queries.json
+	$(BIN)/python tests/perf/decontamination.py --out build/perf/decontamination
 
 # `qceval run` beside vLLM's own call. MODEL is a folder; the engine tests leave a small one in build/tiny-*/base.
 perf-generation: build/vllm/ready

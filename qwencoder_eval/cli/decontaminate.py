@@ -85,6 +85,8 @@ def decontaminate_command(
     try:
         from ..decontamination import run
     except ImportError as error:
+        if (error.name or "").startswith("qwencoder_eval"):
+            raise
         raise InfrastructureError(
             f"{error.name or 'numba'} is not installed; pip install 'qwencoder_eval[decontaminate]'"
         ) from None

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import io
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Literal, cast
 from urllib.parse import quote
 
-from ..errors import InfrastructureError, InputError
+from ..errors import InfrastructureError, InputError, QcevalError
 
 Format = Literal["auto", "jsonl", "parquet", "lines", "text"]
 FORMATS: tuple[Format, ...] = ("auto", "jsonl", "parquet", "lines", "text")
 ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 COMPRESSED = (".gz", ".zst", ".bz2")
 FILES, FILES_BYTES = 1024, 32 << 20  # source files that are a shard together
+LONGEST = 200  # characters of a name: file systems take 255 bytes, and endings come behind it
+CHANGED = ("ETag", "etag", "mtime", "LastModified", "last_modified", "Last-Modified", "updated", "created")  # of fsspec
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +42,25 @@ class Shard:
     size: int
     root: str = ""
 
-    def state(self) -> list[list[Any]]:
+    def state(self) -> list[Any]:
         """Size and time of change of each file, as far as that can be known: a shard is searched again when it differs.
 
-        Raises OSError where one is not there.
+        None for a file that is not there or out of reach.
         """
-        found: list[list[Any]] = []
+        found: list[Any] = []
         for path in self.paths:
-            if is_remote(path):
-                system, place = opened_system(path)
-                known = system.info(place)
-                found.append(
-                    [known.get("size"), str(known.get("ETag") or known.get("mtime") or known.get("LastModified"))]
-                )
-            else:
-                status = os.stat(path)
-                found.append([status.st_size, status.st_mtime_ns])
+            try:
+                if is_remote(path):
+                    system, place = opened_system(path)
+                    known = system.info(place)
+                    found.append([known.get("size"), str(next(filter(None, map(known.get, CHANGED)), None))])
+                else:
+                    status = os.stat(path)
+                    found.append([status.st_size, status.st_mtime_ns])
+            except QcevalError:
+                raise
+            except Exception:  # of many kinds: each system has its own
+                found.append(None)
         return found
 
 
@@ -84,27 +91,56 @@ def opened_system(path: str) -> tuple[Any, str]:
     return system, str(place)
 
 
-def shards(paths: Sequence[str], format: Format = "auto") -> list[Shard]:
-    """All shards of these files and folders, in order. Raises InputError where one is not there or has nothing."""
+def shards(paths: Sequence[str], format: Format = "auto", without: str = "") -> list[Shard]:
+    """All shards of these files and folders, in order; ``without``: a folder that is no part of them.
+
+    Raises InputError where one is not there or has nothing.
+    """
     found: list[Shard] = []
+    prefixes: set[str] = set()
     for path in paths:
-        whole, files = _listed(path)
-        name = PurePosixPath(path.rstrip("/").rpartition("://")[2] or "corpus").name or "corpus"
+        whole, files = _listed(path, without)
+        name, number = PurePosixPath(path.rstrip("/").rpartition("://")[2] or "corpus").name or "corpus", 2
         if not files:
-            raise InputError(f"--corpus {path}: an empty folder; give a file, or a folder with files")
-        prefix = [name] if len(paths) > 1 and not whole else []
-        found += _sharded(files, path, prefix, format, whole)
+            raise InputError(f"--corpus {path}: no files in it (links and --out do not count); give one that has some")
+        prefix = name
+        while prefix in prefixes:
+            prefix, number = f"{name}-{number}", number + 1
+        if not whole:
+            prefixes.add(prefix)
+        found += _sharded(files, path, [prefix] if len(paths) > 1 and not whole else [], format, whole)
+    return list(_apart(found))
+
+
+def _apart(found: Iterable[Shard]) -> Iterator[Shard]:
+    """With names of which no output lies in another's place: a file's ``a.jsonl`` where another's folder has to be."""
     names: set[str] = set()
-    for at, shard in enumerate(found):
+    folders: set[str] = set()
+
+    def above(name: str) -> list[str]:
+        parts = name.split("/")[:-1]
+        return ["/".join(parts[: at + 1]) for at in range(len(parts))]
+
+    def taken(name: str) -> bool:
+        return (
+            name in names
+            or any(f"{name}{ending}" in folders for ending in OUTPUTS)
+            or any(folder.removesuffix(ending) in names for folder in above(name) for ending in OUTPUTS)
+        )
+
+    for shard in found:
         name, number = shard.name, 2
-        while name in names:
-            name, number = f"{shard.name}-{number}", number + 1
+        while taken(name):
+            name, number = f"{number}/{shard.name}", number + 1
         names.add(name)
-        found[at] = Shard(name, shard.format, shard.paths, shard.size, shard.root)
-    return found
+        folders.update(above(name))
+        yield replace(shard, name=name)
 
 
-def _listed(path: str) -> tuple[bool, list[tuple[str, int]]]:
+OUTPUTS = ("", ".json", ".jsonl")  # what stands behind a shard's name in the output folder, see ``outputs``
+
+
+def _listed(path: str, without: str) -> tuple[bool, list[tuple[str, int]]]:
     """Whether the path is a file itself; and all files below it with their sizes, in order. Links are left out."""
     if is_remote(path):
         system, place = opened_system(path)
@@ -114,18 +150,27 @@ def _listed(path: str) -> tuple[bool, list[tuple[str, int]]]:
             known = system.find(place, detail=True)
         except Exception as error:  # of many kinds: each system has its own
             raise InputError(f"--corpus {path}: {type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
-        return False, [(system.unstrip_protocol(name), int(known[name].get("size") or 0)) for name in sorted(known)]
+        files = sorted(name for name in known if known[name].get("type") != "directory")
+        return False, [(system.unstrip_protocol(name), int(known[name].get("size") or 0)) for name in files]
     if os.path.isfile(path):
         return True, [(path, os.path.getsize(path))]
     if not os.path.isdir(path):
         raise InputError(f"--corpus {path}: not found; give files or folders")
+
+    def fail(error: OSError) -> None:
+        raise InputError(f"--corpus {path}: {error.filename} cannot be read ({error.strerror}); allow it or move it")
+
     found = []
-    for folder, folders, names in os.walk(path):
-        folders.sort()
+    for folder, folders, names in os.walk(path, onerror=fail):
+        folders[:] = sorted(name for name in folders if os.path.join(folder, name) != without)
+        if folder == without:
+            folders.clear()
+            continue
         for name in sorted(names):
             file = os.path.join(folder, name)
-            if os.path.isfile(file) and not os.path.islink(file):
-                found.append((file, os.path.getsize(file)))
+            with suppress(FileNotFoundError):  # it vanished since
+                if os.path.isfile(file) and not os.path.islink(file):
+                    found.append((file, os.path.getsize(file)))
     return False, found
 
 
@@ -133,38 +178,50 @@ def _sharded(
     files: list[tuple[str, int]], root: str, prefix: list[str], format: Format, whole: bool
 ) -> Iterator[Shard]:
     """Files of rows are a shard each; of source files many are one."""
-    sources: list[tuple[str, int]] = []
-    number = 0
+    sources: list[str] = []
+    number = together_bytes = 0
 
     def together() -> Shard:
-        nonlocal number
+        nonlocal number, together_bytes
         number += 1
-        name = "/".join([*prefix, f"files-{number:05}"])
-        shard = Shard(name, "files", tuple(path for path, _ in sources), sum(size for _, size in sources), root)
+        shard = Shard(
+            "/".join([*map(_quoted, prefix), f"files-{number:05}"]), "files", tuple(sources), together_bytes, root
+        )
         sources.clear()
+        together_bytes = 0
         return shard
 
     for path, size in files:
         chosen = format if format != "auto" else format_of(path, whole)
         if chosen == "text" and not whole:
-            sources.append((path, size))
-            if len(sources) >= FILES or sum(each for _, each in sources[-FILES:]) >= FILES_BYTES:
+            sources.append(path)
+            together_bytes += size
+            if len(sources) >= FILES or together_bytes >= FILES_BYTES:
                 yield together()
             continue
         below = os.path.basename(path) if whole else _below(path, root)
-        name = quote(os.fsencode("/".join([*prefix, below])), safe="/+-_.,=@ ")
+        name = "/".join(map(_quoted, [*prefix, *below.split("/")]))
         yield Shard(name, cast(Any, chosen), (path,), size, root)
     if sources:
         yield together()
 
 
+def _quoted(part: str) -> str:
+    """Part of a name as a file system takes it, and a terminal; it leads nowhere else."""
+    quoted = quote(part, safe="+-_.,=@ ", errors="surrogateescape")
+    if len(quoted) > LONGEST:
+        known = hashlib.sha256(quoted.encode()).hexdigest()
+        quoted = f"{quoted[:140]}~{known[:16]}~{quoted[-24:]}"
+    return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted or "%"
+
+
 def format_of(path: str, named: bool) -> str:
     """By its ending; ``named``: by the user, and not found in a folder, where a .json is a source file like others."""
-    plain = path
-    for ending in COMPRESSED:
-        plain = plain.removesuffix(ending)
-    ending = os.path.splitext(plain)[1].lower()
-    if ending == ".json" and (named or plain != path):
+    plain = path.lower()
+    for packed in COMPRESSED:
+        plain = plain.removesuffix(packed)
+    ending = os.path.splitext(plain)[1]
+    if ending == ".json" and (named or plain != path.lower()):
         return "jsonl"
     return ENDINGS.get(ending, "text")
 
@@ -177,12 +234,13 @@ def _below(path: str, root: str) -> str:
 
 
 def relative(shard: Shard, path: str) -> str:
-    """The name of one of a shard's source files."""
-    return _below(path, shard.root)
+    """The name of one of a shard's source files; of a remote one, too, it stays below where it is put."""
+    parts = _below(path, shard.root).split("/")
+    return "/".join(part if part not in ("", ".", "..") else _quoted(part) for part in parts)
 
 
 class Counted(io.RawIOBase):
-    """A raw stream that tells how many of its bytes were read."""
+    """A raw stream that tells how many of its bytes were read. Whatever goes wrong is an OSError."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.bytes = file, 0
@@ -190,39 +248,125 @@ class Counted(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return bool(self.file.seekable())
+
     def readinto(self, buffer: Any) -> int:
-        data = self.file.read(len(buffer))
+        with _as_os_error():
+            data = self.file.read(len(buffer))
         buffer[: len(data)] = data
         self.bytes += len(data)
         return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        with _as_os_error():
+            return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
 
     def close(self) -> None:
         self.file.close()
         super().close()
 
 
-def open_stored(path: str) -> BinaryIO:
+@contextmanager
+def _as_os_error() -> Iterator[None]:
+    """Remote systems raise what their libraries have."""
+    try:
+        yield
+    except (OSError, QcevalError):
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def open_stored(path: str) -> Counted:
     """A file's bytes as they are stored. Raises OSError."""
     if is_remote(path):
         system, place = opened_system(path)
-        return cast(BinaryIO, system.open(place, "rb"))
-    return open(path, "rb")
+        with _as_os_error():
+            return Counted(cast(BinaryIO, system.open(place, "rb")))
+    return Counted(open(path, "rb", buffering=0))
 
 
 def open_plain(path: str) -> tuple[BinaryIO, Counted]:
     """A file's bytes, unpacked where it is compressed; and how many were read of those that are stored.
 
-    Raises OSError; reading raises what the format's own library does (see ``reading.BROKEN``).
+    Raises OSError; reading raises what the format's own library does (see ``reading.broken``).
     """
-    counted = Counted(open_stored(path))
+    counted = open_stored(path)
     stored = io.BufferedReader(counted, 1 << 20)
-    if path.endswith(".gz"):
+    ending = os.path.splitext(path)[1].lower()
+    if ending == ".gz":
         return cast(BinaryIO, gzip.GzipFile(fileobj=stored)), counted
-    if path.endswith(".bz2"):
+    if ending == ".bz2":
         return cast(BinaryIO, bz2.BZ2File(stored)), counted
-    if path.endswith(".zst"):
-        import zstandard
-
-        unpacked = zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(stored, read_across_frames=True)
-        return cast(BinaryIO, io.BufferedReader(cast(Any, unpacked), 1 << 20)), counted
+    if ending == ".zst":
+        return cast(BinaryIO, io.BufferedReader(Frames(cast(Any, stored)), 1 << 20)), counted
     return cast(BinaryIO, stored), counted
+
+
+class Frames(io.RawIOBase):
+    """Frames of zstd, one behind the other. zstandard's own reader says nothing where the last one has no end.
+
+    So a frame of ours is put behind the file: where it does not come out again, something was missing before it.
+    """
+
+    MARK = b"\0\xffqceval\xff\0" * 8  # no text, and packed nothing like that: it is not what a torn block takes in
+
+    def __init__(self, stored: io.BufferedReader) -> None:
+        try:
+            import zstandard
+        except ImportError:
+            raise InfrastructureError(
+                "zstandard is not installed; pip install 'qwencoder_eval[decontaminate]'"
+            ) from None
+        self.stored, self.wrong = stored, zstandard.ZstdError
+        followed = _Followed(stored, zstandard.ZstdCompressor().compress(self.MARK))
+        unpacking = zstandard.ZstdDecompressor(max_window_size=1 << 31)
+        self.unpacked = unpacking.stream_reader(cast(Any, followed), read_across_frames=True)
+        self.held = b""
+        self.error: Exception | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while self.error is None:
+            try:
+                data = self.unpacked.read(len(buffer))
+            except self.wrong as error:
+                data, self.error = b"", error
+            if not data:
+                if self.error is None and self.held == self.MARK:
+                    return 0
+                self.error = self.error or EOFError("the last frame has no end")
+                size, buffer[: len(self.held)] = len(self.held), self.held
+                if size:
+                    return size
+                break
+            data = self.held + data
+            size = max(0, len(data) - len(self.MARK))
+            self.held = data[size:]
+            if size:
+                buffer[:size] = data[:size]
+                return size
+        raise self.error
+
+    def close(self) -> None:
+        self.stored.close()
+        super().close()
+
+
+class _Followed:
+    """A file, and some bytes behind it."""
+
+    def __init__(self, file: io.BufferedReader, behind: bytes) -> None:
+        self.file, self.behind = file, behind
+
+    def read(self, size: int) -> bytes:
+        data = self.file.read(size)
+        if not data:
+            data, self.behind = self.behind, b""
+        return data

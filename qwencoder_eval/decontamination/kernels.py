@@ -526,34 +526,38 @@ def scan_similar(
 
 
 @compiled
-def _blank(data: Any, at: int, end: int) -> int:
-    """How many bytes a white-space character has that begins here; 0 where there is none."""
-    size = int(BLANK[data[at]] == SPACE)
-    if BLANK[data[at]] == LEAD:
-        size = _wide_blank(data, at, end)
-    return size
+def _behind_blanks(data: Any, at: int, end: int) -> int:
+    while at < end:
+        kind = BLANK[data[at]]
+        if kind == PLAIN:
+            break
+        size = 1 if kind == SPACE else _wide_blank(data, at, end)
+        if not size:
+            break
+        at += size
+    return at
 
 
 @compiled
 def whole_end(data: Any, at: int, end: int, field: Any, place: int, behind: int) -> int:
-    """Where the words of ``field[place:behind]`` end if ``data[at:end]`` begins with them all; -1 where it does not.
+    """Where the words of ``field[place:behind]`` end if ``data[at:end]`` begins with all of them; -1 where it does not.
 
     Both begin with a word.
     """
     last = -1
     while place < behind:
-        while place < behind and not _blank(field, place, behind):
+        while place < behind:
+            kind = BLANK[field[place]]
+            if kind == SPACE or (kind == LEAD and _wide_blank(field, place, behind)):
+                break
             if at >= end or data[at] != field[place]:
                 return -1
             at += 1
             place += 1
-        if at < end and not _blank(data, at, end):
-            return -1
         last = at
-        while place < behind and _blank(field, place, behind):
-            place += _blank(field, place, behind)
-        while at < end and _blank(data, at, end):
-            at += _blank(data, at, end)
+        place, at = _behind_blanks(field, place, behind), _behind_blanks(data, at, end)
+        if at == last and at < end:
+            return -1  # its word is longer
     return last
 
 

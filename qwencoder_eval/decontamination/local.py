@@ -18,10 +18,13 @@ from .corpus import Job, Shard
 Tick = Callable[[int], None]
 
 
-def prepare() -> Any:
-    """Begin what workers are forked from, which takes a second: others have things to do meanwhile."""
+def prepare(parquet: bool = False) -> Any:
+    """Begin what workers are forked from, which takes a second: others have things to do meanwhile.
+
+    ``parquet``: it has Arrow, too.
+    """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["qwencoder_eval.decontamination.warm"])
+    context.set_forkserver_preload(["qwencoder_eval.decontamination.warm", *["pyarrow.parquet"] * parquet])
     forkserver.ensure_running()
     return context
 

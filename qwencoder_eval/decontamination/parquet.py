@@ -10,6 +10,7 @@ from ..errors import InfrastructureError
 from .corpus import Shard, open_stored
 from .reading import BATCH, CAP, NO_TEXT, PART, USUAL, Entry, Long, Row, Tick, Unread, row_of, text_row
 
+GROUP = 8 << 20  # bytes of a row group that is written
 ROWS = 1024  # that are decoded together, at most
 
 
@@ -19,6 +20,7 @@ def library() -> Any:
         import pyarrow.parquet
     except ImportError:
         raise InfrastructureError("pyarrow is not installed; pip install 'qwencoder_eval[decontaminate]'") from None
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # which gives back what is free
     return pyarrow.parquet
 
 
@@ -27,7 +29,8 @@ def parquet_rows(shard: Shard, fields: Sequence[str], tick: Tick, columns: bool)
 
     Arrow decodes a row whole, however long it is. Raises pyarrow's errors, and OSError.
     """
-    with open_stored(shard.paths[0]) as stored, library().ParquetFile(stored, pre_buffer=False) as file:
+    asked = {"pre_buffer": False, "buffer_size": 1 << 20}  # a row group comes in pieces, and not as a whole
+    with open_stored(shard.paths[0]) as stored, library().ParquetFile(stored, **asked) as file:
         known = file.schema_arrow.names
         chosen = [name for name in fields or USUAL if name in known][: len(fields) or 1]
         number = 0
@@ -88,6 +91,7 @@ class Keeper:
         self.writer = library().ParquetWriter(path, schema, compression="none" if packed == "UNCOMPRESSED" else packed)
         self.batch: Any = None
         self.rows: list[int] = []
+        self.kept: list[Any] = []  # batches that will be a row group: Arrow keeps one in memory until it is whole
 
     def keep(self, raw: tuple[Any, int]) -> None:
         batch, at = raw
@@ -98,11 +102,21 @@ class Keeper:
 
     def _flush(self) -> None:
         if self.rows:
-            self.writer.write_batch(self.batch.take(self.rows))
+            self.kept.append(self.batch.take(self.rows))
             self.rows = []
+            if sum(each.nbytes for each in self.kept) >= GROUP:
+                self._write()
+
+    def _write(self) -> None:
+        import pyarrow
+
+        if self.kept:
+            self.writer.write_table(pyarrow.Table.from_batches(self.kept))
+            self.kept = []
 
     def close(self) -> None:
         self._flush()
+        self._write()
         self.writer.close()
 
 

@@ -66,12 +66,20 @@ def wanted(benchmark: Benchmark, offline: bool) -> Wanted:
 
 def text_of(value: Any) -> str:
     """Everything in a value that is text: a text as it is, of lists and objects their parts, one below the other."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return "\n".join(text for part in value if (text := text_of(part)))
-    return json.dumps(value)
+    texts, left = [], [value]
+    while left:  # and no recursion: rows may be nested as deep as they like
+        each = left.pop()
+        if isinstance(each, dict):
+            left += reversed(each.values())
+        elif isinstance(each, list | tuple):
+            left += reversed(each)
+        elif isinstance(each, bytes):
+            texts.append(each.decode(errors="replace"))
+        elif each is not None:
+            texts.append(each if isinstance(each, str) else _written(each))
+    return "\n".join(text for text in texts if text)
+
+
+def _written(value: Any) -> str:
+    """A number, or what Parquet has beside them."""
+    return json.dumps(value) if isinstance(value, bool | int | float) else str(value)

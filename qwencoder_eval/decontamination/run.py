@@ -110,8 +110,8 @@ def decontaminate(
 
     ``planned``: told the stored bytes of all shards, and of those that are done. Raises QcevalError of every kind.
     """
-    prepare()
-    found = shards([absolute(path) for path in paths], format)
+    found = shards([absolute(path) for path in paths], format, os.path.abspath(out))
+    prepare(any(shard.format == "parquet" for shard in found))
     folder, described, notes = index_of(search)
     for note in notes:
         say(note)

@@ -47,7 +47,9 @@ class Untrusted(BaseModel):
 
 class Rule(Untrusted):
     documents: Count
-    covered: Annotated[float, Field(ge=0, le=1)] | None = None  # the most of the problem that one document has
+    covered: Annotated[float, Field(ge=0, le=1)] | None = (
+        None  # of the problem's pieces the share that the corpus has, in whatever documents
+    )
 
 
 class Hit(Untrusted):
@@ -56,13 +58,13 @@ class Hit(Untrusted):
 
 
 class Searched(Untrusted):
-    """A benchmark that the corpus was searched for; ``short`` counts problems too short for a rule."""
+    """A benchmark that was searched for; ``without``: problems in which a rule finds nothing to look for."""
 
     benchmark: str
     datasets: dict[str, str]
     problems: Count
     hit: Count
-    short: dict[str, Count] = {}
+    without: dict[str, Count] = {}
     hits: dict[str, Hit]
 
 
@@ -238,8 +240,8 @@ def looked_up(run: Finished, reports: Sequence[Report]) -> tuple[dict[str, str] 
             hits = hits or {}
             for problem, hit in each.hits.items():
                 hits.setdefault(problem, []).append(f"{report.file}: {told(hit)}")
-            if short := [f"{cut(rule)} {count}" for rule, count in each.short.items() if count]:
-                notes.append(f"{name}: too short for a rule of {report.file}, which cannot hit them: {listed(short)}")
+            if without := [f"{cut(rule)} {count}" for rule, count in each.without.items() if count]:
+                notes.append(f"{name}: problems with nothing a rule of {report.file} could look for: {listed(without)}")
     return None if hits is None else {problem: "; ".join(where) for problem, where in hits.items()}, notes
 
 

@@ -145,11 +145,11 @@ def test_what_the_search_could_not_do_is_said(tmp_path: Path) -> None:
     made_run(tmp_path / "r", outcomes_of([1, 0]))
     document = document_of(["p0"], faults=["a.gz: torn", "b"])
     document["corpus"] |= {"unchecked": 1234, "paths": [f"/data/{at}" for at in range(9)]}
-    document["benchmarks"][0]["short"] = {"qwen": 2, "words": 0}
+    document["benchmarks"][0]["without"] = {"qwen": 2, "words": 0}
     (tmp_path / "c.json").write_text(json.dumps(document))
     found = found_in(tmp_path / "r", tmp_path / "c.json")
     assert found.said == [
-        f"bench v1: too short for a rule of {tmp_path / 'c.json'}, which cannot hit them: qwen 2"
+        f"bench v1: problems with nothing a rule of {tmp_path / 'c.json'} could look for: qwen 2"
     ]  # fmt: skip
     assert found.files == [
         f"{tmp_path / 'c.json'}: 1,000 documents in 12 shards of /data/0, /data/1, /data/2, /data/3, /data/4, 4 more; "
@@ -329,7 +329,7 @@ anything = st.recursive(
 places = [
     (), ("contamination",), ("created",), ("rules",), ("corpus",), ("corpus", "paths"), ("corpus", "documents"),
     ("benchmarks",), ("benchmarks", 0), ("benchmarks", 0, "benchmark"), ("benchmarks", 0, "datasets"),
-    ("benchmarks", 0, "short"), ("benchmarks", 0, "hits"), ("benchmarks", 0, "hits", "p0"),
+    ("benchmarks", 0, "without"), ("benchmarks", 0, "hits"), ("benchmarks", 0, "hits", "p0"),
     ("benchmarks", 0, "hits", "p0", "rules"), ("faults",),
 ]  # fmt: skip
 
@@ -383,7 +383,7 @@ def test_hostile_names_stay_names(tmp_path: Path) -> None:
     made_run(tmp_path / "r", outcomes_of([1]), model="m", dataset="f" * 64)
     document = document_of([HOSTILE], created=TORN, rules={TORN: {}}, faults=[TORN])
     document["corpus"]["paths"] = [TORN]
-    document["benchmarks"][0] |= {"datasets": {TORN: "d" * 64}, "short": {TORN: 1}}
+    document["benchmarks"][0] |= {"datasets": {TORN: "d" * 64}, "without": {TORN: 1}}
     document["benchmarks"][0]["hits"][HOSTILE]["rules"] = {TORN: {"documents": 1, "covered": 1}}
     (tmp_path / "c.json").write_text(json.dumps(document))
     board = board_with(tmp_path / "r", tmp_path / "c.json")

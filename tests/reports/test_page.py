@@ -181,7 +181,7 @@ def test_a_report_makes_no_elements(tmp_path: Path) -> None:
         made_run(folder / "r", {"p0": [{"check": "passed"}], name: [{"check": "passed"}]}, version=name)
         document = document_of([name], created=name, rules={name: {}}, faults=[name])
         document["corpus"]["paths"] = [name]
-        document["benchmarks"][0] |= {"datasets": {name: "d" * 64}, "short": {name: 1}}
+        document["benchmarks"][0] |= {"datasets": {name: "d" * 64}, "without": {name: 1}}
         document["benchmarks"][0]["hits"][name]["rules"] = {name: {"documents": 1, "covered": 1}}
         (folder / "c.json").write_text(json.dumps(document))
         pages.append(contaminated_page(folder, folder / "c.json"))
