@@ -58,18 +58,23 @@ def batches(shard: Shard, fields: Sequence[str], tick: Tick, columns: bool) -> I
     entries = _files(shard, tick) if shard.format == "files" else _rows(shard, fields, tick, columns)
     batch: list[Entry] = []
     size = 0
-    for entry in entries:
-        if isinstance(entry, Long):
-            if batch:
+    try:
+        for entry in entries:
+            if isinstance(entry, Long):
+                if batch:
+                    yield batch
+                yield [entry]
+                batch, size = [], 0
+                continue
+            batch.append(entry)
+            size += len(entry.text) if isinstance(entry, Row) else 0
+            if size >= BATCH or len(batch) >= BATCH_ROWS:
                 yield batch
-            yield [entry]
-            batch, size = [], 0
-            continue
-        batch.append(entry)
-        size += len(entry.text) if isinstance(entry, Row) else 0
-        if size >= BATCH or len(batch) >= BATCH_ROWS:
-            yield batch
-            batch, size = [], 0
+                batch, size = [], 0
+    except Exception as error:
+        if batch and broken(error):
+            yield batch  # what was read before
+        raise
     if batch:
         yield batch
 

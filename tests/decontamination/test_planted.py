@@ -134,7 +134,7 @@ def test_what_the_changes_make_of_a_problem() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("benchmark", CODE + PROSE)
+@pytest.mark.parametrize("benchmark", [*CODE, "gsm8k", pytest.param("math", marks=pytest.mark.whole)])
 def test_the_table_of_the_page(benchmark: str, shared_data: Path) -> None:
     if not (shared_data / "math" / "test.json.gz").is_file():
         pytest.skip(f"no rows of {benchmark} in {shared_data}")
