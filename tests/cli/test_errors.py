@@ -18,8 +18,8 @@ Starter = list[dict[str, Any]]
 
 TRUSTED = ("run", "--bench", "starter", "--sandbox", "none")
 COMMANDS = (
-    "run", "score", "check", "reproduce", "show-prompt", "list", "report", "compare", "nightly", "data", "runs",
-    "history", "sandbox", "doctor",
+    "run", "score", "check", "reproduce", "show-prompt", "list", "report", "compare", "nightly",
+    "decontaminate", "data", "runs", "history", "sandbox", "doctor",
 )  # fmt: skip
 
 
