@@ -121,7 +121,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         source = f"# {text()}\nprint({number})\n"
         (folder / "corpus" / "sources" / f"{number}.py").write_text(source)
     (folder / "corpus" / "sources" / "copy.py").write_text(f'"""{problems[0]["text"]}"""\n')
-    short = tempfile.mkdtemp(prefix="qceval-", dir="/tmp")  # Ray's sockets lie there, and their paths must be short
+    short = tempfile.mkdtemp(prefix="qc-ray-", dir="/tmp")  # Ray's sockets lie there, and their paths must be short
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
         "HOME": str(folder), "QCEVAL_CACHE": str(folder / "cache"), "RAY_TMPDIR": short, MARK: str(folder),
