@@ -12,15 +12,20 @@ from __future__ import annotations
 
 import base64
 import bz2
+import codecs
 import contextlib
 import gzip
 import json
 import os
 import shutil
+import socket
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from .corpus import Shard, open_stored, relative
+from .reading import PART, slices
 
 GZIP_LEVEL = 5
 KINDS = ("clean", "dropped", "unchecked", "shards")
@@ -31,7 +36,7 @@ class Outputs:
 
     def __init__(self, out: Path, shard: Shard, write_clean: bool) -> None:
         self.out, self.shard, self.write_clean = out, shard, write_clean
-        self.ending = f".qceval-{os.getpid()}.part"
+        self.ending = f".qceval-{socket.gethostname()}-{os.getpid()}.part"
         self._lines: dict[str, Any] = {}
         self._clean: Any = None
         self._files: list[str] = []
@@ -69,29 +74,34 @@ class Outputs:
 
     def drop(self, record: dict[str, Any], raw: Any) -> None:
         """A row that has something, described; with the row itself where the others are written."""
-        self._line("dropped", {**record, **({"row": self._shown(raw)} if self.write_clean else {})})
+        self._line("dropped", record, raw)
 
     def leave(self, record: dict[str, Any], raw: Any) -> None:
         """A row that could not be looked at."""
-        self._line("unchecked", {**record, **({"row": self._shown(raw)} if self.write_clean else {})})
+        self._line("unchecked", record, raw)
 
-    def _line(self, kind: str, record: dict[str, Any]) -> None:
+    def spool(self) -> Any:
+        """A file for a line that is too long for the memory; None where nobody will want it."""
+        if not self.write_clean:
+            return None
+        return tempfile.NamedTemporaryFile(dir=self.out, prefix="long", suffix=self.ending)
+
+    def _line(self, kind: str, record: dict[str, Any], raw: Any) -> None:
         if kind not in self._lines:
             self._lines[kind] = self._partial(kind).open("w", encoding="ascii")
-        self._lines[kind].write(json.dumps(record, default=_plain) + "\n")
-
-    def _shown(self, raw: Any) -> Any:
-        """A row as JSON has it, as text where it is none; of a file its path, as it stays where it is."""
-        if isinstance(raw, tuple):
-            from .parquet import as_object
-
-            return as_object(raw)
-        if isinstance(raw, bytes):
-            with contextlib.suppress(ValueError, RecursionError):
-                if isinstance(found := json.loads(raw), dict):
-                    return found
-            return raw.decode(errors="replace").rstrip("\r\n")
-        return raw
+        file = self._lines[kind]
+        if not self.write_clean:
+            file.write(json.dumps(record) + "\n")
+            return
+        file.write(json.dumps(record)[:-1] + ', "row": ')
+        if isinstance(raw, bytearray):
+            _write_text(slices(raw), file)
+        elif isinstance(raw, Path):
+            with raw.open("rb") as source:
+                _write_text(iter(lambda: source.read(PART), b""), file)
+        else:
+            file.write(json.dumps(_shown(raw), default=_plain))
+        file.write("}\n")
 
     def commit(self, result: dict[str, Any]) -> None:
         """Move everything to its place; what an earlier try left goes."""
@@ -126,12 +136,13 @@ class Outputs:
         path, partial = self.path(kind), self._partial(kind)
         if path.is_dir():
             shutil.rmtree(path)
+        if partial.is_file():
+            _settle(partial)
+            partial.replace(path)
+        elif partial.is_dir():
+            partial.rename(path)
         else:
             path.unlink(missing_ok=True)
-        if partial.exists():
-            if partial.is_file():
-                _settle(partial)
-            partial.rename(path)
 
     def abandon(self) -> None:
         for file in (*self._lines.values(), self._clean):
@@ -146,6 +157,29 @@ class Outputs:
             else:
                 with contextlib.suppress(OSError):
                     partial.unlink()
+
+
+def _shown(raw: Any) -> Any:
+    """A row as JSON has it, as text where it is none; of a file its path, as it stays where it is."""
+    if isinstance(raw, tuple):
+        from .parquet import as_object
+
+        return as_object(raw)
+    if isinstance(raw, bytes):
+        with contextlib.suppress(ValueError, RecursionError):
+            if isinstance(found := json.loads(raw), dict):
+                return found
+        return raw.decode(errors="replace").rstrip("\r\n")
+    return raw
+
+
+def _write_text(parts: Iterable[bytes], file: Any) -> None:
+    """A long line, as a text."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    file.write('"')
+    for part in parts:
+        file.write(json.dumps(decoder.decode(part))[1:-1])
+    file.write(json.dumps(decoder.decode(b"", final=True))[1:])
 
 
 class _Lines:
@@ -164,13 +198,15 @@ class _Lines:
         else:
             self.file = path.open("wb")
 
-    def keep(self, raw: bytes | Path) -> None:
+    def keep(self, raw: bytes | bytearray | Path) -> None:
         """A line, or the file that holds a very long one. A last line without an end gets one."""
         if isinstance(raw, Path):
             with raw.open("rb") as file:
                 shutil.copyfileobj(file, self.file)
             return
-        self.file.write(raw if raw.endswith(b"\n") else raw + b"\n")
+        self.file.write(raw)
+        if not raw.endswith(b"\n"):
+            self.file.write(b"\n")
 
     def close(self) -> None:
         self.file.close()

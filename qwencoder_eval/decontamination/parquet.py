@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InfrastructureError
 from .corpus import Shard, open_stored
-from .reading import BATCH, CAP, NO_TEXT, PART, USUAL, Entry, Long, Row, Tick, Unread, row_of, text_row
+from .reading import NO_TEXT, PART, USUAL, Entry, Long, Row, Tick, Unread, row_of, slices, text_row
 
 GROUP = 8 << 20  # bytes of a row group that is written
 ROWS = 1024  # that are decoded together, at most
@@ -37,7 +37,7 @@ def parquet_rows(shard: Shard, fields: Sequence[str], tick: Tick, columns: bool)
         for group in range(file.num_row_groups):
             described = file.metadata.row_group(group)
             each = max(1, described.total_byte_size // max(1, described.num_rows))
-            rows = max(1, min(ROWS, BATCH // each))
+            rows = max(1, min(ROWS, PART // each))
             wanted = None if columns else chosen
             for batch in file.iter_batches(rows, row_groups=[group], columns=wanted, use_threads=False):
                 yield from _rows(shard, batch, chosen, number, columns)
@@ -58,10 +58,10 @@ def _rows(shard: Shard, batch: Any, chosen: Sequence[str], before: int, columns:
         for at in range(batch.num_rows):
             raw = (batch, at) if columns else None
             value = texts[at].as_buffer()
-            if not value:
+            if value is None:
                 yield Unread(place(at), raw, NO_TEXT)
-            elif len(value) > CAP:
-                yield Long(place(at), (value[first : first + PART].to_pybytes() for first in _firsts(len(value))), raw)
+            elif len(value) > PART:
+                yield Long(place(at), slices(value), raw)
             else:
                 yield row_of(place(at), value.to_pybytes(), raw)
         return
@@ -69,15 +69,7 @@ def _rows(shard: Shard, batch: Any, chosen: Sequence[str], before: int, columns:
     for at in range(batch.num_rows):
         raw = (batch, at) if columns else None
         row = text_row(place(at), [each[at] for each in values], raw) if values else Unread(place(at), raw, NO_TEXT)
-        if isinstance(row, Row) and len(row.text) > CAP:
-            text = row.text
-            yield Long(row.place, (text[first : first + PART] for first in _firsts(len(text))), raw)
-        else:
-            yield row
-
-
-def _firsts(size: int) -> range:
-    return range(0, size, PART)
+        yield Long(row.place, slices(row.text), raw) if isinstance(row, Row) and len(row.text) > PART else row
 
 
 class Keeper:

@@ -5,20 +5,27 @@ Nothing is left out in silence: a row that has no text to look at comes out too,
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
+from ..errors import InfrastructureError
 from .corpus import Counted, Shard, open_plain, relative
 from .problems import text_of
 
-CAP = 64 << 20  # bytes of a row, stored or as text; what is over it is looked at as raw bytes, part by part
-PART = 8 << 20  # bytes of such a part
-BATCH, BATCH_ROWS = 4 << 20, 4096  # bytes and rows that are looked at together
+CAP = 64 << 20  # bytes of a row; what is over it is looked at as raw text
+PART = 1 << 20  # bytes that are looked at together: of a longer row part by part, and of short ones many
+BATCH_ROWS = 4096  # and not more rows than that
+BOM = codecs.BOM_UTF8
 USUAL = ("text", "content", "code", "messages", "conversations")  # fields, the first that a row has
 INVALID = "invalid UTF-8, read with replacements"
+NOT_STRICT = "long and no strict JSON, looked at as raw text"
 NO_TEXT = "no text in it"
+BINARY = "binary"
+BLANK = "blank"
 
 
 class Row(NamedTuple):
@@ -31,19 +38,24 @@ class Row(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """A row that cannot be looked at."""
+    """A row that cannot be looked at. ``lost``: it may be there at another time."""
 
     place: str
     raw: Any
     why: str
+    lost: bool = False
 
 
 class Long(NamedTuple):
-    """A row over the cap; ``parts`` must be drawn to their end before the next one is asked for."""
+    """A row that is looked at part by part; ``parts`` must be drawn to their end before the next row is asked for.
+
+    ``raw`` None: the parts are all that there is of it, as it was stored.
+    """
 
     place: str
     parts: Iterator[bytes]
     raw: Any
+    fault: str = ""
 
 
 Entry = Row | Unread | Long
@@ -67,8 +79,9 @@ def batches(shard: Shard, fields: Sequence[str], tick: Tick, columns: bool) -> I
                 batch, size = [], 0
                 continue
             batch.append(entry)
+            size += len(entry.raw) if isinstance(entry.raw, bytes | bytearray) else 0
             size += len(entry.text) if isinstance(entry, Row) else 0
-            if size >= BATCH or len(batch) >= BATCH_ROWS:
+            if size >= PART or len(batch) >= BATCH_ROWS:
                 yield batch
                 batch, size = [], 0
     except Exception as error:
@@ -89,7 +102,7 @@ def broken(error: BaseException) -> str | None:
     return None
 
 
-LIBRARIES = ("zstd", "zstandard", "pyarrow", "fsspec", "aiohttp", "botocore", "s3fs")
+LIBRARIES = ("zstd", "zstandard", "pyarrow")
 
 
 def _rows(shard: Shard, fields: Sequence[str], tick: Tick, columns: bool) -> Iterator[Entry]:
@@ -101,7 +114,7 @@ def _rows(shard: Shard, fields: Sequence[str], tick: Tick, columns: bool) -> Ite
     file, counted = open_plain(shard.paths[0])
     with file:
         if shard.format == "text":
-            yield from _document(shard.name, file, shard.paths[0])
+            yield _document(shard.name, file, shard.paths[0])
             tick(counted.bytes)
         else:
             yield from _lines(shard, file, counted, Decoder(fields) if shard.format == "jsonl" else None, tick)
@@ -110,39 +123,59 @@ def _rows(shard: Shard, fields: Sequence[str], tick: Tick, columns: bool) -> Ite
 def _lines(shard: Shard, file: BinaryIO, counted: Counted, decoder: Decoder | None, tick: Tick) -> Iterator[Entry]:
     """Of JSON, or with no ``decoder`` each line a text."""
     number = told = 0
-    while line := file.readline(CAP + 1):
+    while line := file.readline(PART + 1):
         number += 1
         place = f"{shard.name}:{number}"
-        if len(line) > CAP and not line.endswith(b"\n"):
-            yield Long(place, _rest(line, file), None)
-        elif line.strip():
-            yield decoder.row(place, line) if decoder else row_of(place, line.rstrip(b"\r\n"), line)
+        if len(line) > PART and not line.endswith(b"\n"):
+            long = bytearray(line)
+            del line
+            while len(long) <= CAP and not long.endswith(b"\n") and (more := file.readline(PART)):
+                long += more
+            if len(long) > CAP:
+                yield Long(place, _rest(long, file), None)
+            else:
+                yield decoder.long(place, long) if decoder else Long(place, slices(long), long)
+            long.clear()  # whoever still knows it
+        elif not line.strip():
+            yield Unread(place, line, BLANK)
+        elif decoder:
+            yield decoder.row(place, line)
+        else:
+            yield row_of(place, line.rstrip(b"\r\n"), line)
         if counted.bytes - told >= 1 << 20:
             tick(counted.bytes - told)
             told = counted.bytes
     tick(counted.bytes - told)
 
 
-def _rest(line: bytes, file: BinaryIO) -> Iterator[bytes]:
+def _rest(line: bytearray, file: BinaryIO) -> Iterator[bytes]:
     """A line, of which the beginning was read."""
-    for at in range(0, len(line), PART):
-        yield line[at : at + PART]
-    while not line.endswith(b"\n") and (line := file.readline(PART)):
-        yield line
+    ended = line.endswith(b"\n")
+    yield from slices(line)
+    line.clear()
+    while not ended and (more := file.readline(PART)):
+        ended = more.endswith(b"\n")
+        yield more
 
 
-def _document(place: str, file: BinaryIO, path: str) -> Iterator[Entry]:
-    """A file that is one text."""
-    data = file.read(CAP + 1)
-    if len(data) > CAP:
-        yield Long(place, _remaining(data, file), path)
-    else:
-        yield row_of(place, data, path)
+def slices(data: Any) -> Iterator[bytes]:
+    """Anything like bytes in parts."""
+    for at in range(0, len(data), PART):
+        yield bytes(data[at : at + PART])
+
+
+def _document(place: str, file: BinaryIO, path: str, source: bool = False) -> Entry:
+    """A file that is one text; ``source``: or something else, which has a zero byte at its beginning."""
+    data = file.read(PART + 1)
+    if source and b"\0" in data[:8192]:
+        return Unread(place, path, BINARY)
+    if len(data) > PART:
+        return Long(place, _remaining(data, file), path)
+    return row_of(place, data, path)
 
 
 def _remaining(data: bytes, file: BinaryIO) -> Iterator[bytes]:
-    for at in range(0, len(data), PART):
-        yield data[at : at + PART]
+    yield data
     while data := file.read(PART):
         yield data
 
@@ -153,72 +186,152 @@ def _files(shard: Shard, tick: Tick) -> Iterator[Entry]:
         try:
             file, counted = open_plain(path)
             with file:
-                for entry in _document(place, file, path):
-                    if isinstance(entry, Row) and b"\0" in entry.text[:8192]:
-                        yield Unread(place, path, BINARY)
-                    else:
-                        yield entry
+                entry = _document(place, file, path, source=True)
+                yield entry
                 tick(counted.bytes)
         except Exception as error:
             if (why := broken(error)) is None:
                 raise
-            yield Unread(place, path, why)
-
-
-BINARY = "binary"
+            yield Unread(place, path, why, lost=True)
 
 
 def row_of(place: str, data: bytes, raw: Any) -> Row:
     """A text as it lies in a file."""
-    if not data.isascii():
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            return Row(place, data.decode(errors="replace").encode(), raw, INVALID)
-    return Row(place, data, raw)
+    text, valid = as_utf8(data)
+    return Row(place, text, raw, "" if valid else INVALID)
+
+
+def as_utf8(data: bytes) -> tuple[bytes, bool]:
+    """With replacements where it is none; and whether it is."""
+    if data.isascii():
+        return data, True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return data.decode(errors="replace").encode(), False
+    return data, True
 
 
 class Decoder:
     """The text of lines of JSON: of all ``fields``, or of the first usual one that a line has."""
 
     def __init__(self, fields: Sequence[str]) -> None:
-        import msgspec
-
+        try:
+            import msgspec
+        except ImportError:
+            raise InfrastructureError("msgspec is not installed; pip install 'qwencoder_eval[decontaminate]'") from None
         self.fields, self.unset, self.wrong = fields, msgspec.UNSET, msgspec.DecodeError
-        names = {f"field{at}": name for at, name in enumerate(fields or USUAL)}
-        struct = msgspec.defstruct("Line", [(name, Any, msgspec.UNSET) for name in names], rename=names)
-        self.decode = msgspec.json.Decoder(struct).decode
+        names = {f"field{at}": name for at, name in enumerate(dict.fromkeys(fields or USUAL))}
+
+        def decoder(kind: Any) -> Callable[[Any], Any]:
+            struct = msgspec.defstruct("Line", [(name, kind, msgspec.UNSET) for name in names], rename=names)
+            return msgspec.json.Decoder(struct).decode
+
+        self.decode, self.decode_raw, self.decode_text = decoder(Any), decoder(msgspec.Raw), msgspec.json.decode
         self.names = tuple(names)
 
     def row(self, place: str, line: bytes) -> Row | Unread:
         fault = ""
+        data = line.removeprefix(BOM)
         try:
-            found = self.decode(line)
+            found = self.decode(data)
             values = [value for name in self.names if (value := getattr(found, name)) is not self.unset]
         except (self.wrong, RecursionError, UnicodeDecodeError):  # or what only Python's own reader takes
             try:
-                if not isinstance(document := json.loads(line.decode()), dict):
-                    return Unread(place, line, "not an object")
+                text = data.decode()
             except UnicodeDecodeError:
-                fault = INVALID
-                try:
-                    document = json.loads(line.decode(errors="replace"))
-                except (ValueError, RecursionError):
-                    return Unread(place, line, "not JSON")
-                if not isinstance(document, dict):
-                    return Unread(place, line, "not an object")
-            except (ValueError, RecursionError):
+                fault, text = INVALID, data.decode(errors="replace")
+            try:
+                document = json.loads(text, parse_int=str)  # which may have more digits than Python likes
+            except RecursionError:
+                return Unread(place, line, "too deep")
+            except ValueError:
                 return Unread(place, line, "not JSON")
+            if not isinstance(document, dict):
+                return Unread(place, line, "not an object")
             values = [document[name] for name in self.fields or USUAL if name in document]
+        values = [value for value in values if value is not None]
         return text_row(place, values if self.fields else values[:1], line, fault)
+
+    def long(self, place: str, line: bytearray) -> Entry:
+        """The same of a line that is not held in memory twice: its text comes in parts."""
+        try:
+            found = self.decode_raw(line)
+        except (self.wrong, RecursionError, UnicodeDecodeError):
+            return Long(place, slices(line), line, NOT_STRICT)
+        values = [value for name in self.names if (value := getattr(found, name)) is not self.unset]
+        values = [value for value in values if bytes(memoryview(value)[:5]).strip() != b"null"]
+        pieces = self._texts(values if self.fields else values[:1])
+        if (first := next(pieces, None)) is None:
+            return text_row(place, [""] if any(map(_is_text, values)) else [], line)
+        return Long(place, _gathered(first, pieces), line, "" if _is_utf8(line) else INVALID)
+
+    def _texts(self, values: Iterable[Any]) -> Iterator[bytes]:
+        """Everything in them that is text, one below the other, as ``text_of`` has it, in pieces."""
+        below = b""
+        for value in values:
+            data = memoryview(value)
+            for token in TOKEN.finditer(data):
+                begins, ends = token.span("text")
+                if token["key"] is not None or token["literal"] == b"null" or (begins == ends and begins >= 0):
+                    continue
+                if below:
+                    yield below
+                below = b"\n"
+                if token["literal"] is not None:
+                    yield bytes(token["literal"])
+                    continue
+                yield from self._pieces(data, begins, ends)
+
+    def _pieces(self, data: Any, at: int, end: int) -> Iterator[bytes]:
+        """A string of JSON without its escapes, in pieces that end between characters."""
+        while at < end:
+            found = PIECE.match(data, at, end)
+            assert found
+            behind = found.end()
+            while behind < end and data[behind] & 0xC0 == 0x80 and behind > at + 1:
+                behind -= 1
+            piece, at = bytes(data[at:behind]), behind
+            yield self.decode_text(b'"%s"' % as_utf8(piece)[0], type=str).encode()
+
+
+# Of JSON that is known to be right: a string with what says that it is a key, or anything else that is a value.
+TOKEN = re.compile(rb'"(?P<text>(?:[^"\\]++|\\.)*+)"(?P<key>\s*+:)?|(?P<literal>[^\s,:\[\]{}"]++)', re.DOTALL)
+# Within a string: no escape is torn, and no pair of them that is one character.
+PIECE = re.compile(rb"(?:[^\\]{1,4096}+|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u....|\\[^u]){1,64}+", re.DOTALL)
+
+
+def _is_text(value: Any) -> bool:
+    return bytes(memoryview(value)[:1]) == b'"'
+
+
+def _gathered(first: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same in parts."""
+    part = bytearray(first)
+    for piece in pieces:
+        part += piece
+        if len(part) >= PART:
+            yield bytes(part)
+            part.clear()
+    yield bytes(part)
+
+
+def _is_utf8(data: bytearray) -> bool:
+    if data.isascii():
+        return True
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for part in slices(data):
+            decoder.decode(part)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def text_row(place: str, values: Sequence[Any], raw: Any, fault: str = "") -> Row | Unread:
-    """The row with what these values have of text."""
-    try:
-        text = text_of(list(values)) if len(values) != 1 or not isinstance(values[0], str) else values[0]
-    except RecursionError:
-        text = ""
-    if not text:
+    """The row with what these values have of text; one may be empty, but there must be one."""
+    text = values[0] if len(values) == 1 and isinstance(values[0], str) else text_of(list(values))
+    if not text and not any(isinstance(value, str) for value in values):
         return Unread(place, raw, NO_TEXT)
     return Row(place, text.encode("utf-8", "surrogatepass"), raw, fault)

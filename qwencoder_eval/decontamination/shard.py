@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import codecs
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from typing import Any
 from .corpus import Job, Shard
 from .index import Index, load, pack
 from .outputs import Outputs
-from .reading import BINARY, Entry, Long, Row, Unread, batches, broken
+from .reading import BINARY, BLANK, CAP, INVALID, Entry, Long, Row, Unread, batches, broken
 from .scan import Hit, Scanner, joined
 
 KEPT_FAULTS, KEPT_EXAMPLES, KEPT_HITS = 100, 3, 20
 SHOWN = 300  # characters of a span
-OVERLAP = 1 << 20  # bytes that two parts of a very long row have in common: no match is longer
+OVERLAP = 256 << 10  # bytes that two parts of a long row have in common: no match is longer
 
 
 @dataclass
@@ -30,6 +30,7 @@ class Tally:
     by_rule: dict[str, Counter[int]] = field(default_factory=dict)
     examples: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     faults: list[dict[str, str]] = field(default_factory=list)
+    lost: bool = False  # whether something could not be read that may be there the next time
 
     def fault(self, place: str, said: str) -> None:
         self.counts["faults"] += 1
@@ -60,7 +61,7 @@ def scan_shard(shard: Shard, job: Job, tick: Callable[[int], None] = lambda read
             state = shard.state()
             for batch in batches(shard, job.fields, tick, job.write_clean):
                 if isinstance(batch[0], Long):
-                    _long(batch[0], shard, scanner, tally, outputs, job)
+                    _long(batch[0], scanner, tally, outputs)
                 else:
                     _batch(batch, scanner, tally, outputs)
         except WriteError:
@@ -70,7 +71,7 @@ def scan_shard(shard: Shard, job: Job, tick: Callable[[int], None] = lambda read
                 raise
             whole = False
             tally.fault(shard.name, why)
-        result = _result(shard, scanner, tally, whole, state)
+        result = _result(shard, scanner, tally, whole and not tally.lost, state)
         if state is not None:
             with _writing():
                 outputs.commit(result)
@@ -128,9 +129,14 @@ def _batch(batch: list[Entry], scanner: Scanner, tally: Tally, outputs: Outputs)
 
 
 def _unread(entry: Unread, tally: Tally, outputs: Outputs) -> None:
+    if entry.why == BLANK:
+        with _writing():
+            outputs.keep(entry.raw)
+        return
     if entry.why == BINARY:
         tally.counts["binary"] += 1
         return
+    tally.lost = tally.lost or entry.lost
     tally.counts["unchecked"] += 1
     tally.fault(entry.place, entry.why)
     with _writing():
@@ -158,40 +164,74 @@ class Shown:
         }  # fmt: skip
 
 
-def _long(entry: Long, shard: Shard, scanner: Scanner, tally: Tally, outputs: Outputs, job: Job) -> None:
-    """A row over the cap, part by part: raw bytes, each part with the end of the one before."""
-    tally.counts["documents"] += 1
-    tally.counts["long"] += 1
-    tally.fault(entry.place, "over 64 MiB, looked at as raw text")
-    hits: dict[tuple[str, int], Hit] = {}
-    records: list[dict[str, Any]] = []
-    lines = shard.format in ("jsonl", "lines")
-    with _writing():
-        spool = tempfile.NamedTemporaryFile(dir=job.out, suffix=".qceval-long.part")  # noqa: SIM115  closed below
-    with spool:
-        for characters, text in overlapping(_spooled(entry.parts, spool if lines and job.write_clean else None, tally)):
+def _long(entry: Long, scanner: Scanner, tally: Tally, outputs: Outputs) -> None:
+    """A row part by part, each with the end of the one before. Of a hit in several parts the one with most pieces."""
+    hits: dict[tuple[str, int], tuple[Hit, dict[str, Any]]] = {}
+    drawn = _Drawn(entry, outputs)
+    with drawn:
+        for characters, text in overlapping(iter(drawn)):
             for hit in scanner.scan(*joined([text])).get(0, ()):
-                if (hit.rule, hit.item) not in hits:
-                    hits[hit.rule, hit.item] = hit
-                    records.append(Shown(text, scanner.index, characters)(hit))
+                if (known := hits.get((hit.rule, hit.item))) is None or hit.pieces > known[0].pieces:
+                    hits[hit.rule, hit.item] = hit, Shown(text, scanner.index, characters)(hit)
+        tally.counts["documents"] += 1
+        tally.counts["bytes"] += drawn.bytes
+        if fault := entry.fault or (INVALID if drawn.invalid else ""):
+            tally.fault(entry.place, fault)
+        if drawn.bytes > CAP:
+            tally.counts["long"] += 1
+            tally.fault(entry.place, f"over {CAP >> 20} MiB, looked at as raw text")
         with _writing():
-            spool.flush()
-            raw: Any = Path(spool.name) if lines else entry.raw
             if not hits:
-                outputs.keep(raw)
+                outputs.keep(drawn.raw)
                 return
-            found = dict(zip(hits.values(), records, strict=True))
-            tally.hit(entry.place, list(hits.values()), lambda hit: found[hit])
-            outputs.drop({"place": entry.place, "hits": records[:KEPT_HITS], "long": True}, None)
+            found = sorted((hit for hit, _ in hits.values()), key=lambda hit: (-hit.pieces, hit.item, hit.rule))
+            shown = dict(hits.values())
+            tally.hit(entry.place, found, shown.__getitem__)
+            row = None if isinstance(drawn.raw, tuple) else drawn.raw  # Arrow's would be in memory several times
+            outputs.drop(_record(entry.place, found, shown.__getitem__), row)
 
 
-def _spooled(parts: Iterator[bytes], spool: Any, tally: Tally) -> Iterator[bytes]:
-    for part in parts:
-        tally.counts["bytes"] += len(part)
-        if spool is not None:
+class _Drawn:
+    """The parts of a long row, which are told what they were; a line that is only there once is kept in a file."""
+
+    def __init__(self, entry: Long, outputs: Outputs) -> None:
+        self.entry, self.bytes, self.invalid = entry, 0, False
+        self.spool = outputs.spool() if entry.raw is None else None
+
+    @property
+    def raw(self) -> Any:
+        return self.entry.raw if self.spool is None else Path(self.spool.name)
+
+    def __iter__(self) -> Iterator[bytes]:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        for part in self.entry.parts:
+            self.bytes += len(part)
+            if self.spool is not None:
+                with _writing():
+                    self.spool.write(part)
+            self.invalid = self.invalid or not _goes_on(decoder, part)
+            yield part
+        self.invalid = self.invalid or not _goes_on(decoder, b"", final=True)
+        if self.spool is not None:
             with _writing():
-                spool.write(part)
-        yield part
+                self.spool.flush()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None:
+        if self.spool is not None:
+            self.spool.close()
+
+
+def _goes_on(decoder: Any, part: bytes, final: bool = False) -> bool:
+    """Whether it is UTF-8, as far as can be told."""
+    if part.isascii() and decoder.getstate() == (b"", 0) and not final:
+        return True
+    try:
+        decoder.decode(part, final)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def overlapping(parts: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -3,6 +3,8 @@
 The memory of it is shared then.
 """
 
+import gc
+
 from . import shard
 from .index import Item, build
 from .rules import RULES
@@ -13,3 +15,5 @@ _index = build([_item], [(RULES["qwen"], RULES["qwen"].n)])
 Scanner(_index).scan_texts([_item.text.encode()])
 
 __all__ = ["shard"]
+gc.collect()
+gc.freeze()  # what is here stays, and workers need no copies of it to know that

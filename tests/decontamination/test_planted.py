@@ -6,14 +6,15 @@ The table stands in docs/decontamination.md, and is what is measured here. A sma
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import sysconfig
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from qwencoder_eval.decontamination.index import Item, build
 from qwencoder_eval.decontamination.problems import wanted
-from qwencoder_eval.decontamination.rules import RULES, is_name, units
+from qwencoder_eval.decontamination.rules import RULES, Rule, is_name, units
 from qwencoder_eval.decontamination.scan import Scanner
 from qwencoder_eval.registry import discover
 
@@ -149,3 +150,53 @@ def test_the_table_of_the_page(benchmark: str, shared_data: Path) -> None:
 def rows(page: str) -> list[list[str]]:
     lines = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line] for line in lines if line[0].strip() in CODE + PROSE]
+
+
+def pieces(text: str, rule: Rule, sizes: Sequence[int]) -> Iterator[tuple[str, ...]]:
+    """Every piece of these sizes, in plain Python and a few operations a word."""
+    if rule.kind == "words":
+        words = text.split()
+        for size in sizes:
+            yield from zip(*(words[at:] for at in range(size)), strict=False)
+        return
+    every = list(units(text, rule.kind))
+    words, before = [unit.text for unit in every], [unit.before for unit in every]
+    for size in sizes:
+        for at in range(len(every) - size + 1):
+            piece = words[at : at + size]
+            if rule.kind == "renamed":
+                names: dict[str, str] = {}
+                piece = [names.setdefault(word, f"<{len(names)}>") if is_name(word) else word for word in piece]
+            yield (*piece, *before[at + 1 : at + size])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "one_in"), [("qwen", 1), ("words", 10), ("code", 10), ("code-renamed", 10)])
+def test_of_other_documents_just_those_are_found_that_the_plain_way_finds(
+    name: str, one_in: int, shared_data: Path
+) -> None:
+    """The standard library, which has a few pieces of the benchmarks, and of course all those of itself."""
+    files = sorted(Path(sysconfig.get_path("stdlib")).glob("[!s]*/**/*.py"))
+    texts = [file.read_bytes().decode("utf-8", "replace") for file in files if "site-packages" not in file.parts]
+    rule = RULES[name]
+    items = [item for bench in CODE + PROSE for item in wanted(discover().load(bench), True).items]
+    items += [Item("own", str(at), (text[len(text) // 2 :][:400],)) for at, text in enumerate(texts[::50])]
+    texts = texts[::one_in]
+    known: set[tuple[str, ...]] = set()
+    sizes = {rule.n}
+    for item in items:
+        count = len(item.text.split() if rule.kind == "words" else list(units(item.text, rule.kind)))
+        if count:
+            sizes.add(min(count, rule.n))
+            known.update(pieces(item.text, rule, [min(count, rule.n)]))
+    expected = {
+        at for at, text in enumerate(texts) if any(piece in known for piece in pieces(text, rule, sorted(sizes)))
+    }
+    scanner = Scanner(build(items, [(rule, rule.n)]))
+    found = {
+        first + at
+        for first in range(0, len(texts), AT_ONCE)
+        for at in scanner.scan_texts([text.encode() for text in texts[first : first + AT_ONCE]])
+    }
+    assert found == expected
+    assert 0 < len(found) < len(texts)
