@@ -23,6 +23,7 @@ def prepare(parquet: bool = False) -> Any:
 
     ``parquet``: it has Arrow, too.
     """
+    os.environ.setdefault("MALLOC_ARENA_MAX", "1")  # glibc: else each of Arrow's threads keeps memory of its own
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["qwencoder_eval.decontamination.warm", *["pyarrow.parquet"] * parquet])
     forkserver.ensure_running()

@@ -94,8 +94,9 @@ class Keeper:
 
     def _flush(self) -> None:
         if self.rows:
-            self.kept.append(self.batch.take(self.rows))
-            self.rows = []
+            whole = len(self.rows) == self.batch.num_rows
+            self.kept.append(self.batch if whole else self.batch.take(self.rows))
+            self.rows, self.batch = [], None
             if sum(each.nbytes for each in self.kept) >= GROUP:
                 self._write()
 
