@@ -82,32 +82,36 @@ def decontaminate_command(
 
     Example: qceval decontaminate --bench humaneval,mbpp,gsm8k,math --corpus data --out decontaminated --write-clean
     """
+    if engine == "ray" and workers:
+        raise click.UsageError("--workers is of --engine local; Ray takes the cores that its cluster has")
+    from ..decontamination import local
+    from ..decontamination.corpus import Corpus
+
+    corpus = Corpus.of(corpora, cast(Any, read_as), str(out))
+    local.prepare(corpus.parquet)  # which goes on beside what follows
     try:
         from ..decontamination import run
     except ImportError as error:
         if (error.name or "").startswith("qwencoder_eval"):
             raise
         raise InfrastructureError(
-            f"{error.name or 'numba'} is not installed; pip install 'qwencoder_eval[decontaminate]'"
+            f"{error.name or 'numpy'} is not installed; pip install 'qwencoder_eval[decontaminate]'"
         ) from None
     from ..registry import discover
 
-    search = run.Search(tuple(discover(plugins).expand(bench)), rules or ("qwen",), n or 0, plugins, offline)
+    registry = discover(plugins)
+    search = run.Search(tuple(registry.expand(bench)), rules or ("qwen",), n or 0, plugins, offline)
     progress = Progress()
 
     def chosen(shards: Iterable[Any], job: Any) -> Iterator[dict[str, Any]]:
         if engine == "ray":
-            from ..decontamination.on_ray import run as on_ray
+            from ..decontamination import on_ray
 
-            return on_ray(shards, job, progress.tick)
-        from ..decontamination.local import run as locally
-
-        return locally(shards, job, workers or cores(), progress.tick)
+            return on_ray.run(shards, job, progress.tick)
+        return local.run(shards, job, workers or cores(), progress.tick)
 
     try:
-        document = run.decontaminate(
-            search, corpora, out, chosen, fields, cast(Any, read_as), write_clean, say, progress.plan
-        )
+        document = run.decontaminate(search, registry, corpus, out, chosen, fields, write_clean, say, progress.plan)
     finally:
         progress.close()
     if as_json:

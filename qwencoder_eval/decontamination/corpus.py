@@ -74,6 +74,25 @@ class Job:
     write_clean: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """``paths`` and ``format`` as the user gives them, and the shards that they are."""
+
+    paths: tuple[str, ...]
+    format: Format
+    shards: tuple[Shard, ...]
+
+    @classmethod
+    def of(cls, paths: Sequence[str], format: Format = "auto", without: str = "") -> Corpus:
+        """``without``: a folder that is no part of it. Raises InputError, see ``shards``."""
+        absolute = [path if is_remote(path) else os.path.abspath(path) for path in paths]
+        return cls(tuple(paths), format, tuple(shards(absolute, format, os.path.abspath(without) if without else "")))
+
+    @property
+    def parquet(self) -> bool:
+        return any(shard.format == "parquet" for shard in self.shards)
+
+
 def is_remote(path: str) -> bool:
     return "://" in path or "::" in path
 
@@ -230,7 +249,7 @@ def _below(path: str, root: str) -> str:
     if is_remote(path):
         place, top = path.partition("://")[2], root.partition("://")[2]
         return place.removeprefix(top).lstrip("/") or PurePosixPath(place).name
-    return os.path.relpath(path, root)
+    return path.removeprefix(root).lstrip("/")
 
 
 def relative(shard: Shard, path: str) -> str:
@@ -288,6 +307,10 @@ def open_stored(path: str) -> Counted:
         with _as_os_error():
             return Counted(cast(BinaryIO, system.open(place, "rb")))
     return Counted(open(path, "rb", buffering=0))
+
+
+def is_packed(path: str) -> bool:
+    return path[-4:].lower().endswith(COMPRESSED)
 
 
 def open_plain(path: str) -> tuple[BinaryIO, Counted]:

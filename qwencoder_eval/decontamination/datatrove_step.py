@@ -18,7 +18,7 @@ from datatrove.pipeline.filters.base_filter import BaseFilter
 from datatrove.pipeline.writers.disk_base import DiskWriter
 from datatrove.utils.logging import logger
 
-from .run import Search, _made
+from .run import Search, made
 from .scan import Hit, Scanner
 from .shard import KEPT_HITS, Shown, known_index
 
@@ -46,7 +46,7 @@ class BenchmarkFilter(BaseFilter):  # type: ignore[misc]
         super().__init__(exclusion_writer, batch_size)
         search = Search(tuple(benchmarks), tuple(rules), n, tuple(map(Path, plugins)), offline)
         # Not in a process of its own: that would run a script from its beginning which has no `if __name__` in it.
-        folder, _, notes = _made(search)
+        folder, _, notes = made(search)
         for note in notes:
             logger.warning(note)
         self.index = folder

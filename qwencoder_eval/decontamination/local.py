@@ -13,6 +13,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from ..errors import InfrastructureError
 from .corpus import Job, Shard
 
 Tick = Callable[[int], None]
@@ -59,7 +60,7 @@ def run(shards: Iterable[Shard], job: Job, workers: int, tick: Tick) -> Iterator
                 except (EOFError, OSError):
                     del busy[connection]
                     process.join()
-                    yield _died(shard, process.exitcode)
+                    yield died(shard, f"its process ended by {_how(process.exitcode)}")
                     begin()
                     continue
                 if kind == "read":
@@ -105,13 +106,17 @@ def _work(connection: Connection, job: Job) -> None:
     os._exit(0)  # whatever a library has open: nothing is left to do
 
 
-def _died(shard: Shard, status: int | None) -> dict[str, Any]:
-    how = f"signal {-status}" if status is not None and status < 0 else f"status {status}"
-    fault = {"place": shard.name, "fault": f"its process ended by {how}; start the same command again"}
+def died(shard: Shard, how: str) -> dict[str, Any]:
+    """The result of a shard whose process ended, or was given up: ``how``, in words."""
+    fault = {"place": shard.name, "fault": f"{how}; start the same command again"}
     return {
         "shard": shard.name, "state": None, "whole": False, "documents": 0, "bytes": 0, "hit": 0, "unchecked": 0,
         "binary": 0, "long": 0, "faults": [fault], "fault_count": 1, "items": {}, "rules": {}, "examples": {},
     }  # fmt: skip
+
+
+def _how(status: int | None) -> str:
+    return f"signal {-status}" if status is not None and status < 0 else f"status {status}"
 
 
 def apart(function: Callable[..., Any], *given: Any) -> Any:
@@ -124,9 +129,11 @@ def apart(function: Callable[..., Any], *given: Any) -> Any:
     try:
         kind, said = ours.recv()
     except EOFError:
-        raise MemoryError from None
-    finally:
         process.join()
+        raise InfrastructureError(
+            f"index: the process that builds it ended by {_how(process.exitcode)}; give it more memory, or less to find"
+        ) from None
+    process.join()
     if kind == "raised":
         raise said
     return said

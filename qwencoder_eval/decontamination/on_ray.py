@@ -21,7 +21,7 @@ from typing import Any
 from ..errors import InfrastructureError
 from . import outputs
 from .corpus import Job, Shard
-from .local import Tick, _died
+from .local import Tick, died
 from .shard import scan_shard
 
 TRIES = 10  # of a shard whose process or node is lost: Ray Data would go on for ever with one that takes them down
@@ -143,8 +143,7 @@ class _Task:
                 "disk that all nodes share"
             ) from None
         if number > TRIES:
-            fault = f"its process or its node was lost {TRIES} times; start the same command again"
-            return {**_died(shard, None), "faults": [{"place": shard.name, "fault": fault}]}
+            return died(shard, f"its process or its node was lost {TRIES} times")
         result = scan_shard(shard, self.job)
         tries.unlink(missing_ok=True)
         return result

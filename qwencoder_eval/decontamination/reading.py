@@ -9,16 +9,17 @@ import codecs
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from ..errors import InfrastructureError
-from .corpus import Counted, Shard, open_plain, relative
+from .corpus import Counted, Shard, is_packed, is_remote, open_plain, relative
 from .problems import text_of
 
 CAP = 64 << 20  # bytes of a row; what is over it is looked at as raw text
 PART = 1 << 20  # bytes that are looked at together: of a longer row part by part, and of short ones many
 BATCH_ROWS = 4096  # and not more rows than that
+TOLD = 1 << 20  # stored bytes between two words about progress
 BOM = codecs.BOM_UTF8
 USUAL = ("text", "content", "code", "messages", "conversations")  # fields, the first that a row has
 INVALID = "invalid UTF-8, read with replacements"
@@ -53,7 +54,7 @@ class Long(NamedTuple):
     """
 
     place: str
-    parts: Iterator[bytes]
+    parts: Generator[bytes, None, None]
     raw: Any
     fault: str = ""
 
@@ -131,10 +132,14 @@ def _lines(shard: Shard, file: BinaryIO, counted: Counted, decoder: Decoder | No
             del line
             while len(long) <= CAP and not long.endswith(b"\n") and (more := file.readline(PART)):
                 long += more
+            entry: Entry
             if len(long) > CAP:
-                yield Long(place, _rest(long, file), None)
+                entry = Long(place, _rest(long, file), None)
             else:
-                yield decoder.long(place, long) if decoder else Long(place, slices(long), long)
+                entry = decoder.long(place, long) if decoder else Long(place, slices(long), long)
+            yield entry
+            if isinstance(entry, Long):
+                entry.parts.close()
             long.clear()  # whoever still knows it
         elif not line.strip():
             yield Unread(place, line, BLANK)
@@ -142,13 +147,13 @@ def _lines(shard: Shard, file: BinaryIO, counted: Counted, decoder: Decoder | No
             yield decoder.row(place, line)
         else:
             yield row_of(place, line.rstrip(b"\r\n"), line)
-        if counted.bytes - told >= 1 << 20:
+        if counted.bytes - told >= TOLD:
             tick(counted.bytes - told)
             told = counted.bytes
     tick(counted.bytes - told)
 
 
-def _rest(line: bytearray, file: BinaryIO) -> Iterator[bytes]:
+def _rest(line: bytearray, file: BinaryIO) -> Generator[bytes, None, None]:
     """A line, of which the beginning was read."""
     ended = line.endswith(b"\n")
     yield from slices(line)
@@ -158,7 +163,7 @@ def _rest(line: bytearray, file: BinaryIO) -> Iterator[bytes]:
         yield more
 
 
-def slices(data: Any) -> Iterator[bytes]:
+def slices(data: Any) -> Generator[bytes, None, None]:
     """Anything like bytes in parts."""
     for at in range(0, len(data), PART):
         yield bytes(data[at : at + PART])
@@ -174,25 +179,33 @@ def _document(place: str, file: BinaryIO, path: str, source: bool = False) -> En
     return row_of(place, data, path)
 
 
-def _remaining(data: bytes, file: BinaryIO) -> Iterator[bytes]:
+def _remaining(data: bytes, file: BinaryIO) -> Generator[bytes, None, None]:
     yield data
     while data := file.read(PART):
         yield data
 
 
 def _files(shard: Shard, tick: Tick) -> Iterator[Entry]:
+    read = 0
     for path in shard.paths:
         place = relative(shard, path)
         try:
-            file, counted = open_plain(path)
+            if is_remote(path) or is_packed(path):
+                file, counted = open_plain(path)
+            else:
+                # Most are small, and what is around them counts.
+                file, counted = open(path, "rb"), None  # noqa: SIM115  closed below
             with file:
-                entry = _document(place, file, path, source=True)
-                yield entry
-                tick(counted.bytes)
+                yield _document(place, file, path, source=True)
+                read += counted.bytes if counted else file.tell()
         except Exception as error:
             if (why := broken(error)) is None:
                 raise
             yield Unread(place, path, why, lost=True)
+        if read >= TOLD:
+            tick(read)
+            read = 0
+    tick(read)
 
 
 def row_of(place: str, data: bytes, raw: Any) -> Row:
@@ -305,7 +318,7 @@ def _is_text(value: Any) -> bool:
     return bytes(memoryview(value)[:1]) == b'"'
 
 
-def _gathered(first: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _gathered(first: bytes, pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
     """The same in parts."""
     part = bytearray(first)
     for piece in pieces:

@@ -17,11 +17,11 @@ from .. import __version__
 from ..config import cache_folder
 from ..datasets.rows import places
 from ..errors import InfrastructureError, RunError, UsageError
-from ..registry import discover
+from ..registry import Registry, discover
 from . import outputs, report
-from .corpus import Format, Job, Shard, shards
+from .corpus import Corpus, Job, Shard
 from .index import build, digest, load
-from .local import apart, prepare
+from .local import apart
 from .problems import Wanted, wanted
 from .rules import RULES, Rule
 
@@ -47,26 +47,25 @@ class Search:
         return [(RULES[name], self.n or RULES[name].n) for name in dict.fromkeys(self.rules)]
 
 
-def index_of(search: Search) -> tuple[Path, list[dict[str, Any]], list[str]]:
+def index_of(search: Search, registry: Registry) -> tuple[Path, list[dict[str, Any]], list[str]]:
     """The folder of the index, built if it is not in the cache; what each benchmark is; what is missing, in words.
 
     Raises QcevalError of every kind.
     """
-    rests_on = _rests_on(search)
+    rests_on = _rests_on(search, registry)
     known = cache_folder() / "decontamination" / f"{rests_on}.json"
     try:
         folder, described, notes = json.loads(known.read_text())
     except (OSError, ValueError):
         folder = ""
     if not (folder and (Path(folder) / "index.json").is_file()):
-        folder, described, notes = apart(_made, search)
+        folder, described, notes = apart(made, search)
         _write(known, json.dumps([folder, described, notes]))
     return Path(folder), described, notes
 
 
-def _rests_on(search: Search) -> str:
+def _rests_on(search: Search, registry: Registry) -> str:
     """What tells whether it has to be made again, without reading the rows: they are what they were in that state."""
-    registry = discover(search.plugins)
     found = [repr([FORMAT, search.chosen()])]
     for name in search.benchmarks:
         benchmark = registry.load(name)
@@ -78,7 +77,7 @@ def _rests_on(search: Search) -> str:
     return hashlib.sha256("\n".join(found).encode()).hexdigest()[:32]
 
 
-def _made(search: Search) -> tuple[str, list[dict[str, Any]], list[str]]:
+def made(search: Search) -> tuple[str, list[dict[str, Any]], list[str]]:
     """In a process of its own: rows and pieces of all benchmarks take memory that a search does not need."""
     registry = discover(search.plugins)
     found: list[Wanted] = [wanted(registry.load(name), search.offline) for name in search.benchmarks]
@@ -97,11 +96,11 @@ def _made(search: Search) -> tuple[str, list[dict[str, Any]], list[str]]:
 
 def decontaminate(
     search: Search,
-    paths: Sequence[str],
+    registry: Registry,
+    corpus: Corpus,
     out: Path,
     engine: Engine,
     fields: Sequence[str] = (),
-    format: Format = "auto",
     write_clean: bool = False,
     say: Callable[[str], None] = lambda text: None,
     planned: Callable[[int, int], None] = lambda total, done: None,
@@ -110,19 +109,19 @@ def decontaminate(
 
     ``planned``: told the stored bytes of all shards, and of those that are done. Raises QcevalError of every kind.
     """
-    found = shards([absolute(path) for path in paths], format, os.path.abspath(out))
-    prepare(any(shard.format == "parquet" for shard in found))
-    folder, described, notes = index_of(search)
+    found = corpus.shards
+    folder, described, notes = index_of(search, registry)
     for note in notes:
         say(note)
     key = {
-        "format": FORMAT, "index": folder.name, "fields": list(fields), "read_as": format, "write_clean": write_clean,
+        "format": FORMAT, "index": folder.name, "fields": list(fields), "read_as": corpus.format,
+        "write_clean": write_clean,
     }  # fmt: skip
     with _locked(out, key) as settings:
         settings |= {
             "qceval": __version__, "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "rules": {rule.name: {"version": rule.version, "n": n} for rule, n in search.chosen()},
-            "benchmarks": described, "paths": list(paths),
+            "benchmarks": described, "paths": list(corpus.paths),
         }  # fmt: skip
         _write(out / "settings.json", json.dumps(settings, indent=1))
         done = {shard.name for shard in found if _is_done(out, shard)}
@@ -131,7 +130,8 @@ def decontaminate(
             say(f"{len(done)} of {len(found)} shards were done before")
         job = Job(str(folder), str(out), tuple(fields), write_clean)
         lost: dict[str, dict[str, Any]] = {}  # results that could not be written
-        for result in engine([shard for shard in found if shard.name not in done], job):
+        largest = sorted((shard for shard in found if shard.name not in done), key=lambda shard: -shard.size)
+        for result in engine(largest, job):  # which would keep the others waiting at the end
             if not (result["whole"] or _written(out, result["shard"])):
                 lost[result["shard"]] = result
         _forget_others(out, {shard.name for shard in found}, say)
@@ -142,10 +142,6 @@ def decontaminate(
         _write(out / "report.md", report.markdown(document))
         _write(out / "report.html", report.html(document))
     return document
-
-
-def absolute(path: str) -> str:
-    return path if "://" in path or "::" in path else os.path.abspath(path)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from qwencoder_eval.decontamination.corpus import shards
 from qwencoder_eval.decontamination.index import Index, build
 from qwencoder_eval.decontamination.lexing import Lexer
 from qwencoder_eval.decontamination.problems import wanted
-from qwencoder_eval.decontamination.reading import batches
+from qwencoder_eval.decontamination.reading import Long, batches
 from qwencoder_eval.decontamination.rules import RULES
 from qwencoder_eval.decontamination.scan import Scanner, joined
 from qwencoder_eval.registry import discover
@@ -192,8 +192,10 @@ def read_only(folder: Path) -> float:
     """Seconds of the command's own reader, one core, that looks for nothing."""
     began = time.perf_counter()
     for shard in shards([str(folder)]):
-        for _ in batches(shard, (), lambda read: None, False):
-            pass
+        for batch in batches(shard, (), lambda read: None, False):
+            for entry in batch:
+                for _ in entry.parts if isinstance(entry, Long) else ():
+                    pass
     return time.perf_counter() - began
 
 
