@@ -274,7 +274,8 @@ class Decoder:
             return Long(place, slices(line), line, NOT_STRICT)
         values = [value for name in self.names if (value := getattr(found, name)) is not self.unset]
         values = [value for value in values if bytes(memoryview(value)[:5]).strip() != b"null"]
-        pieces = self._texts(values if self.fields else values[:1])
+        values = values if self.fields else values[:1]
+        pieces = self._texts(values)
         if (first := next(pieces, None)) is None:
             return text_row(place, [""] if any(map(_is_text, values)) else [], line)
         return Long(place, _gathered(first, pieces), line, "" if _is_utf8(line) else INVALID)

@@ -1,6 +1,6 @@
 """Decontamination beside the plain way, which is a set of joined words for each document, on real source text.
 
-    .venv/bin/python tests/perf/decontamination.py [--megabytes 520] [--roots DIR...] [--rounds 3] [--out OUT.json]
+    .venv/bin/python tests/perf/decontamination.py [--megabytes 520] [--copies 1] [--roots DIR...] [--rounds 3] [--out JSON]
 
 Needs the rows of humaneval, mbpp, gsm8k and math beside the checkout or in QCEVAL_DATA. The corpus is what source files
 the roots hold, the Python environments of this machine by default. Three tables:
@@ -188,6 +188,16 @@ def write(texts: list[bytes]) -> dict[str, Path]:
     return found
 
 
+def copied(folder: Path, copies: int) -> None:
+    """The shards again, under other names; the disk has them once."""
+    originals = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    for copy in range(1, copies):
+        for path in originals:
+            target = folder / f"copy-{copy}" / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(path, target)
+
+
 def read_only(folder: Path) -> float:
     """Seconds of the command's own reader, one core, that looks for nothing."""
     began = time.perf_counter()
@@ -237,10 +247,13 @@ def memory(session: int) -> float:
     return total
 
 
-def end_to_end(texts: list[bytes], rounds: int) -> list[dict[str, Any]]:
+def end_to_end(texts: list[bytes], rounds: int, copies: int, formats: list[str]) -> list[dict[str, Any]]:
     rows = []
-    size = sum(map(len, texts)) / 1e6
+    size = copies * sum(map(len, texts)) / 1e6
     for name, folder in write(texts).items():
+        if formats and name not in formats:
+            continue
+        copied(folder, copies)
         command(folder, 2)  # the index is there then, and the files are in memory
         seen: dict[str, list[float]] = {"reader": [], "1": [], "2": [], "MiB": []}
         for _ in range(rounds):
@@ -267,6 +280,8 @@ def main() -> None:
     options.add_argument("--roots", nargs="+", default=default)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--only", choices=["kernel", "end-to-end"])
+    options.add_argument("--copies", type=int, default=1, help="the corpus so many times, end to end")
+    options.add_argument("--formats", nargs="+", default=[])
     options.add_argument("--out")
     given = options.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
@@ -278,7 +293,8 @@ def main() -> None:
         report(title, kernel(texts, items), given.out and f"{given.out}.kernel.json", 1)
     if given.only != "kernel":
         title = f"{len(texts)} documents, the command as a whole"
-        report(title, end_to_end(texts, given.rounds), given.out and f"{given.out}.command.json", given.rounds)
+        rows = end_to_end(texts, given.rounds, given.copies, given.formats)
+        report(title, rows, given.out and f"{given.out}.command.json", given.rounds)
 
 
 if __name__ == "__main__":
