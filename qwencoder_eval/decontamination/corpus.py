@@ -247,7 +247,7 @@ def format_of(path: str, named: bool) -> str:
 
 def _below(path: str, root: str) -> str:
     if is_remote(path):
-        place, top = path.partition("://")[2], root.partition("://")[2]
+        place, top = (each.partition("://")[2].strip("/") for each in (path, root))
         return place.removeprefix(top).lstrip("/") or PurePosixPath(place).name
     return path.removeprefix(root).lstrip("/")
 
