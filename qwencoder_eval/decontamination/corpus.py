@@ -176,20 +176,23 @@ def _listed(path: str, without: str) -> tuple[bool, list[tuple[str, int]]]:
     if not os.path.isdir(path):
         raise InputError(f"--corpus {path}: not found; give files or folders")
 
-    def fail(error: OSError) -> None:
-        raise InputError(f"--corpus {path}: {error.filename} cannot be read ({error.strerror}); allow it or move it")
-
-    found = []
-    for folder, folders, names in os.walk(path, onerror=fail):
-        folders[:] = sorted(name for name in folders if os.path.join(folder, name) != without)
-        if folder == without:
-            folders.clear()
-            continue
-        for name in sorted(names):
-            file = os.path.join(folder, name)
+    found: list[tuple[str, int]] = []
+    folders = [path] if path != without else []
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                known = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise InputError(
+                f"--corpus {path}: {folder} cannot be read ({error.strerror}); allow it or move it"
+            ) from None
+        for entry in known:
             with suppress(FileNotFoundError):  # it vanished since
-                if os.path.isfile(file) and not os.path.islink(file):
-                    found.append((file, os.path.getsize(file)))
+                if entry.is_file(follow_symlinks=False):
+                    found.append((entry.path, entry.stat(follow_symlinks=False).st_size))
+        below = [entry.path for entry in known if entry.is_dir(follow_symlinks=False)]
+        folders += reversed([each for each in below if each != without])
     return False, found
 
 

@@ -105,7 +105,8 @@ class Outputs:
 
     def commit(self, result: dict[str, Any]) -> None:
         """Move everything to its place; what an earlier try left goes."""
-        if self.write_clean and self.shard.format not in ("files", "text"):
+        readable = result["whole"] or self.shard.format != "parquet"  # whose columns stand at its end
+        if self.write_clean and readable and self.shard.format not in ("files", "text"):
             self._writer()  # an empty file where nothing is kept
         if self._clean is not None:
             self._clean.close()

@@ -82,21 +82,20 @@ class Keeper:
             packed = file.metadata.row_group(0).column(0).compression if file.num_row_groups else "SNAPPY"
         self.writer = library().ParquetWriter(path, schema, compression="none" if packed == "UNCOMPRESSED" else packed)
         self.batch: Any = None
-        self.rows: list[int] = []
-        self.kept: list[Any] = []  # batches that will be a row group: Arrow keeps one in memory until it is whole
+        self.first = self.behind = 0  # its rows that are kept, as far as they follow each other
+        self.kept: list[Any] = []  # that will be a row group: Arrow keeps one in memory until it is whole
 
     def keep(self, raw: tuple[Any, int]) -> None:
         batch, at = raw
-        if batch is not self.batch:
+        if batch is not self.batch or at != self.behind:
             self._flush()
-            self.batch = batch
-        self.rows.append(at)
+            self.batch, self.first = batch, at
+        self.behind = at + 1
 
     def _flush(self) -> None:
-        if self.rows:
-            whole = len(self.rows) == self.batch.num_rows
-            self.kept.append(self.batch if whole else self.batch.take(self.rows))
-            self.rows, self.batch = [], None
+        if self.batch is not None:
+            self.kept.append(self.batch.slice(self.first, self.behind - self.first))
+            self.batch = None
             if sum(each.nbytes for each in self.kept) >= GROUP:
                 self._write()
 

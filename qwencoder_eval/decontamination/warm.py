@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from typing import Any, cast
 
+gc.disable()  # looking through what is imported takes a third of the time
 sys.modules["scipy"] = cast(Any, None)  # Numba would load all of its algebra, which no kernel needs
 with suppress(ImportError):
     import numba.np.linalg  # noqa: F401
@@ -21,7 +22,7 @@ from .scan import Scanner  # noqa: E402
 _item = Item("warm", "0", ("a b c d e f g h i j k",))
 _index = build([_item], [(RULES["qwen"], RULES["qwen"].n)])
 Scanner(_index).scan_texts([_item.text.encode()])
-gc.collect()
 gc.freeze()  # what is here stays, and workers need no copies of it to know that
+gc.enable()
 
 __all__ = ["shard"]

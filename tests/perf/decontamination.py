@@ -1,6 +1,6 @@
 """Decontamination beside the plain way, which is a set of joined words for each document, on real source text.
 
-    .venv/bin/python tests/perf/decontamination.py [--megabytes 520] [--copies 1] [--roots DIR...] [--rounds 3] [--out JSON]
+    .venv/bin/python tests/perf/decontamination.py [--megabytes 520] [--copies 1] [--roots DIR...] [--rounds 3]
 
 Needs the rows of humaneval, mbpp, gsm8k and math beside the checkout or in QCEVAL_DATA. The corpus is what source files
 the roots hold, the Python environments of this machine by default. Three tables:
@@ -209,8 +209,8 @@ def read_only(folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def command(folder: Path, workers: int) -> tuple[float, float]:
-    """Seconds, and the most memory of all its processes together (MiB)."""
+def command(folder: Path, workers: int, sampled: bool = False) -> tuple[float, float]:
+    """Seconds, and where it is ``sampled``, which takes its time, the most memory of all its processes (MiB)."""
     shutil.rmtree(WORK / "out", ignore_errors=True)
     argv = [
         sys.executable, "-m", "qwencoder_eval", "decontaminate", "--bench", ",".join(BENCHMARKS), "--json", "--corpus",
@@ -221,15 +221,14 @@ def command(folder: Path, workers: int) -> tuple[float, float]:
     with subprocess.Popen(
         argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, start_new_session=True
     ) as process:
-        while True:
-            try:
-                process.wait(SAMPLE_S)
-                break
-            except subprocess.TimeoutExpired:
-                most = max(most, memory(process.pid))
+        while sampled and process.poll() is None:
+            most = max(most, memory(process.pid))
+            time.sleep(SAMPLE_S)
+        process.wait()
+        took = time.perf_counter() - began
         if process.returncode not in (0, 3):
             raise RuntimeError(f"exit {process.returncode}: {process.stderr.read() if process.stderr else ''!r}")
-    return time.perf_counter() - began, most / 1024
+    return took, most / 1024
 
 
 def memory(session: int) -> float:
@@ -254,19 +253,17 @@ def end_to_end(texts: list[bytes], rounds: int, copies: int, formats: list[str])
         if formats and name not in formats:
             continue
         copied(folder, copies)
-        command(folder, 2)  # the index is there then, and the files are in memory
-        seen: dict[str, list[float]] = {"reader": [], "1": [], "2": [], "MiB": []}
+        _, most = command(folder, 2, sampled=True)  # the index is there then, and the files are in memory
+        seen: dict[str, list[float]] = {"reader": [], "1": [], "2": []}
         for _ in range(rounds):
             seen["reader"].append(read_only(folder))
             for workers in ("1", "2"):
-                seconds, most = command(folder, int(workers))
-                seen[workers].append(seconds)
-                seen["MiB"].append(most)
+                seen[workers].append(command(folder, int(workers))[0])
         reader, one, two = (sorted(seen[key])[rounds // 2] for key in ("reader", "1", "2"))
         rows.append(
             {
                 "format": name, "MB of text": size, "reader alone MB/s": size / reader, "one worker MB/s": size / one,
-                "two workers MB/s": size / two, "two / one": one / two, "most MiB": max(seen["MiB"]),
+                "two workers MB/s": size / two, "two / one": one / two, "most MiB": most,
             }
         )  # fmt: skip
         print(f"  {name}: {reader:.1f} s, {one:.1f} s, {two:.1f} s", file=sys.stderr, flush=True)
