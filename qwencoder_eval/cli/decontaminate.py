@@ -149,13 +149,14 @@ class Progress:
 
     def __init__(self) -> None:
         self.bar: Any = None
-        self.said = time.monotonic()
+        self.said = self.began = time.monotonic()
 
     def plan(self, total: int, done: int) -> None:
         import io
 
         from tqdm import tqdm
 
+        self.began = time.monotonic()
         quiet = None if sys.stderr.isatty() else io.StringIO()
         self.bar = tqdm(
             total=total, initial=done, desc="searched", unit="B", unit_scale=True, file=quiet, leave=False,
@@ -168,7 +169,14 @@ class Progress:
         self.bar.update(read)
         if not sys.stderr.isatty() and time.monotonic() - self.said > LOG_EVERY_S:
             self.said = time.monotonic()
-            say(f"searched {self.bar.n / 1e6:,.0f} of {self.bar.total / 1e6:,.0f} MB")
+            say(f"searched {self.bar.n / 1e6:,.0f} of {self.bar.total / 1e6:,.0f} MB{self._left()}")
+
+    def _left(self) -> str:
+        read, left = self.bar.n - self.bar.initial, self.bar.total - self.bar.n
+        if read <= 0 or left <= 0:
+            return ""
+        seconds = int((time.monotonic() - self.began) * left / read)
+        return f", about {seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"
 
     def close(self) -> None:
         if self.bar is not None:

@@ -3,6 +3,9 @@
 A unit is a word with what has to be the same about it; a window is n units in a row. Every window has a key of 64 bits,
 and one whose key the index knows is handed back to be confirmed against the text: a key proves nothing. Equal windows
 have equal keys, so nothing is missed. ``rules`` says in plain Python what units are; tests hold the two together.
+
+One file, as what Numba keeps of a function is made anew when the function's own file changes, and not when another does
+whose functions it calls.
 """
 
 from __future__ import annotations

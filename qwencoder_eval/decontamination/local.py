@@ -110,8 +110,9 @@ def died(shard: Shard, how: str) -> dict[str, Any]:
     """The result of a shard whose process ended, or was given up: ``how``, in words."""
     fault = {"place": shard.name, "fault": f"{how}; start the same command again"}
     return {
-        "shard": shard.name, "state": None, "whole": False, "documents": 0, "bytes": 0, "hit": 0, "unchecked": 0,
-        "binary": 0, "long": 0, "faults": [fault], "fault_count": 1, "items": {}, "rules": {}, "examples": {},
+        "shard": shard.name, "state": None, "whole": False, "written": False, "documents": 0, "bytes": 0, "hit": 0,
+        "unchecked": 0, "binary": 0, "long": 0, "faults": [fault], "fault_count": 1, "items": {}, "rules": {},
+        "examples": {},
     }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import contextlib
 import gzip
 import json
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -28,6 +29,7 @@ from .corpus import Shard, open_stored, relative
 from .reading import PART, slices
 
 GZIP_LEVEL = 5
+LEFT, TOGETHER = re.compile(r"\.qceval-.*\.part$"), re.compile(r"files-\d+")  # half a shard; source files in one
 KINDS = ("clean", "dropped", "unchecked", "shards")
 
 
@@ -235,17 +237,24 @@ def remove(out: Path, name: str) -> None:
         out / "clean" / name, out / "dropped" / f"{name}.jsonl", out / "unchecked" / f"{name}.jsonl",
         out / "shards" / f"{name}.json",
     ):  # fmt: skip
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        _remove(path)
 
 
 def clear(out: Path) -> None:
     """Remove what a killed run left half written."""
-    left = "*.qceval-*.part"
-    for path in [*out.glob(left), *(path for kind in KINDS for path in (out / kind).rglob(left))]:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    for path in out.glob("*.qceval-*.part"):
+        path.unlink(missing_ok=True)
+    for kind in KINDS:
+        for folder, folders, names in os.walk(out / kind):
+            for name in (*folders, *names):
+                if LEFT.search(name):
+                    _remove(Path(folder, name))
+            # Of source files there may be very many, and what is half written lies beside their folder.
+            folders[:] = [name for name in folders if not (LEFT.search(name) or TOGETHER.fullmatch(name))]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

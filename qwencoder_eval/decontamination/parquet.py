@@ -83,6 +83,7 @@ class Keeper:
         self.writer = library().ParquetWriter(path, schema, compression="none" if packed == "UNCOMPRESSED" else packed)
         self.batch: Any = None
         self.first = self.behind = 0  # its rows that are kept, as far as they follow each other
+        self.bytes = 0
         self.kept: list[Any] = []  # that will be a row group: Arrow keeps one in memory until it is whole
 
     def keep(self, raw: tuple[Any, int]) -> None:
@@ -95,8 +96,9 @@ class Keeper:
     def _flush(self) -> None:
         if self.batch is not None:
             self.kept.append(self.batch.slice(self.first, self.behind - self.first))
+            self.bytes += self.kept[-1].nbytes
             self.batch = None
-            if sum(each.nbytes for each in self.kept) >= GROUP:
+            if self.bytes >= GROUP:
                 self._write()
 
     def _write(self) -> None:
@@ -104,7 +106,7 @@ class Keeper:
 
         if self.kept:
             self.writer.write_table(pyarrow.Table.from_batches(self.kept))
-            self.kept = []
+            self.kept, self.bytes = [], 0
 
     def close(self) -> None:
         self._flush()

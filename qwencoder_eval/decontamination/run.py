@@ -129,11 +129,13 @@ def decontaminate(
         if done:
             say(f"{len(done)} of {len(found)} shards were done before")
         job = Job(str(folder), str(out), tuple(fields), write_clean)
-        lost: dict[str, dict[str, Any]] = {}  # results that could not be written
+        lost: dict[str, dict[str, Any]] = {}  # of which nothing, or what another run left, is in the folder
         largest = sorted((shard for shard in found if shard.name not in done), key=lambda shard: -shard.size)
         for result in engine(largest, job):  # which would keep the others waiting at the end
-            if not (result["whole"] or _written(out, result["shard"])):
+            if not result["written"]:
                 lost[result["shard"]] = result
+        if lost:
+            outputs.clear(out)  # what processes left that were killed
         _forget_others(out, {shard.name for shard in found}, say)
         index = load(folder)
         results = (lost.get(shard.name) or _result(out, shard.name) for shard in found)
@@ -174,10 +176,6 @@ def _locked(out: Path, key: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _path(out: Path, name: str) -> Path:
     return out / "shards" / f"{name}.json"
-
-
-def _written(out: Path, name: str) -> bool:
-    return _path(out, name).is_file()
 
 
 def _result(out: Path, name: str) -> dict[str, Any] | None:

@@ -50,7 +50,7 @@ def scan_shard(shard: Shard, job: Job, tick: Callable[[int], None] = lambda read
     """Search a shard, write what is left of it, and return its result.
 
     ``whole`` in the result: everything was read and written; where it is not, ``faults`` say why, and the next run
-    begins with it anew. What cannot be written leaves nothing behind.
+    begins with it anew. What cannot be written leaves nothing behind: it is not ``written``.
     """
     index = known_index(job.index)
     scanner, tally = Scanner(index), Tally()
@@ -75,11 +75,11 @@ def scan_shard(shard: Shard, job: Job, tick: Callable[[int], None] = lambda read
         if state is not None:
             with _writing():
                 outputs.commit(result)
-        return result
+        return {**result, "written": state is not None}
     except WriteError as error:
         failed = Tally()
         failed.fault(shard.name, f"cannot be written ({error}); make room and run again")
-        return _result(shard, Scanner(index), failed, False, state)
+        return {**_result(shard, Scanner(index), failed, False, state), "written": False}
     finally:
         outputs.abandon()
 

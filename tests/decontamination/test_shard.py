@@ -111,6 +111,7 @@ def test_every_row_of_json_is_in_one_of_three_places(
         ("no text in it", 4)
     ]
     assert (result["documents"], result["hit"], result["unchecked"], result["whole"]) == (8, 4, 1, True)
+    assert result.pop("written")
     assert json.loads((out / "shards" / f"{name}.json").read_text()) == json.loads(json.dumps(result))
     assert sum(told) == path.stat().st_size
 
@@ -314,7 +315,7 @@ def test_what_the_disk_does_not_take_leaves_nothing(
     assert fault == {
         "place": "a.jsonl", "fault": "cannot be written (No space left on device); make room and run again",
     }  # fmt: skip
-    assert (result["whole"], result["documents"], result["items"]) == (False, 0, {})
+    assert (result["whole"], result["written"], result["documents"], result["items"]) == (False, False, 0, {})
     assert not (Path(job.out) / "shards" / "a.jsonl.json").exists()
     assert not list(Path(job.out).rglob("*.part"))
 
