@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from . import options
 from .options import cores, print_json, say
 
 LOG_EVERY_S = 30.0
+LIBRARIES = ("fsspec", "llvmlite", "msgspec", "numba", "numpy", "pyarrow", "zstandard")
 
 
 @click.command("decontaminate")
@@ -89,14 +91,8 @@ def decontaminate_command(
 
     corpus = Corpus.of(corpora, cast(Any, read_as), str(out))
     local.prepare(corpus.parquet)  # which goes on beside what follows
-    try:
+    with _installed():
         from ..decontamination import run
-    except ImportError as error:
-        if (error.name or "").startswith("qwencoder_eval"):
-            raise
-        raise InfrastructureError(
-            f"{error.name or 'numpy'} is not installed; pip install 'qwencoder_eval[decontaminate]'"
-        ) from None
     from ..registry import discover
 
     registry = discover(plugins)
@@ -111,7 +107,8 @@ def decontaminate_command(
         return local.run(shards, job, workers or cores(), progress.tick)
 
     try:
-        document = run.decontaminate(search, registry, corpus, out, chosen, fields, write_clean, say, progress.plan)
+        with _installed():
+            document = run.decontaminate(search, registry, corpus, out, chosen, fields, write_clean, say, progress.plan)
     finally:
         progress.close()
     if as_json:
@@ -123,10 +120,23 @@ def decontaminate_command(
         raise SystemExit(3)
 
 
+@contextmanager
+def _installed() -> Iterator[None]:
+    """Says which library is missing, in whatever process."""
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in LIBRARIES:
+            raise
+        raise InfrastructureError(
+            f"{error.name} is not installed; pip install 'qwencoder_eval[decontaminate]'"
+        ) from None
+
+
 def faults(document: dict[str, Any]) -> str:
     first = document["faults"][0]
     more = document["fault_count"] - 1
-    return f"{first['place']}: {first['fault']}" + (f", and {more} more faults" if more else "")
+    return f"{first['place']}: {first['fault']}" + (f", and {more} more" if more else "")
 
 
 def draw(document: dict[str, Any], out: Path) -> None:
