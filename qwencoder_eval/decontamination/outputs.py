@@ -25,8 +25,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from . import entries
 from .corpus import Shard, open_stored, relative
-from .reading import PART, slices
+from .entries import slices
 
 GZIP_LEVEL = 5
 LEFT, TOGETHER = re.compile(r"\.qceval-.*\.part$"), re.compile(r"files-\d+")  # half a shard; source files in one
@@ -100,7 +101,7 @@ class Outputs:
             _write_text(slices(raw), file)
         elif isinstance(raw, Path):
             with raw.open("rb") as source:
-                _write_text(iter(lambda: source.read(PART), b""), file)
+                _write_text(iter(lambda: source.read(entries.PART), b""), file)
         else:
             file.write(json.dumps(_shown(raw), default=_plain))
         file.write("}\n")

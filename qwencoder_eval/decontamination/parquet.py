@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InfrastructureError
+from . import entries
 from .corpus import Shard, open_stored
-from .reading import NO_TEXT, PART, USUAL, Entry, Long, Row, Tick, Unread, row_of, slices, text_row
+from .entries import NO_TEXT, USUAL, Entry, Long, Row, Unread, row_of, slices, text_row
+from .reading import Tick
 
 GROUP = 8 << 20  # bytes of a row group that is written
 ROWS = 1024  # that are decoded together, at most
@@ -37,7 +39,7 @@ def parquet_rows(shard: Shard, fields: Sequence[str], tick: Tick, columns: bool)
         for group in range(file.num_row_groups):
             described = file.metadata.row_group(group)
             each = max(1, described.total_byte_size // max(1, described.num_rows))
-            rows = max(1, min(ROWS, PART // each))
+            rows = max(1, min(ROWS, entries.PART // each))
             wanted = None if columns else chosen
             for batch in file.iter_batches(rows, row_groups=[group], columns=wanted, use_threads=False):
                 yield from _rows(shard, batch, chosen, number, columns)
@@ -60,7 +62,7 @@ def _rows(shard: Shard, batch: Any, chosen: Sequence[str], before: int, columns:
             value = texts[at].as_buffer()
             if value is None:
                 yield Unread(place(at), raw, NO_TEXT)
-            elif len(value) > PART:
+            elif len(value) > entries.PART:
                 yield Long(place(at), slices(value), raw)
             else:
                 yield row_of(place(at), value.to_pybytes(), raw)
@@ -69,7 +71,7 @@ def _rows(shard: Shard, batch: Any, chosen: Sequence[str], before: int, columns:
     for at in range(batch.num_rows):
         raw = (batch, at) if columns else None
         row = text_row(place(at), [each[at] for each in values], raw) if values else Unread(place(at), raw, NO_TEXT)
-        yield Long(row.place, slices(row.text), raw) if isinstance(row, Row) and len(row.text) > PART else row
+        yield Long(row.place, slices(row.text), raw) if isinstance(row, Row) and len(row.text) > entries.PART else row
 
 
 class Keeper:

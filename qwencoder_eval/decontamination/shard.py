@@ -10,10 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from . import entries
 from .corpus import Job, Shard
+from .entries import BINARY, BLANK, INVALID, Entry, Long, Row, Unread
 from .index import Index, load, pack
 from .outputs import Outputs
-from .reading import BINARY, BLANK, CAP, INVALID, Entry, Long, Row, Unread, batches, broken
+from .reading import batches, broken
 from .scan import Hit, Scanner, joined
 
 KEPT_FAULTS, KEPT_EXAMPLES, KEPT_HITS = 100, 3, 20
@@ -177,9 +179,9 @@ def _long(entry: Long, scanner: Scanner, tally: Tally, outputs: Outputs) -> None
         tally.counts["bytes"] += drawn.bytes
         if fault := entry.fault or (INVALID if drawn.invalid else ""):
             tally.fault(entry.place, fault)
-        if drawn.bytes > CAP:
+        if drawn.bytes > entries.CAP:
             tally.counts["long"] += 1
-            tally.fault(entry.place, f"over {CAP >> 20} MiB, looked at as raw text")
+            tally.fault(entry.place, f"over {entries.CAP >> 20} MiB, looked at as raw text")
         with _writing():
             if not hits:
                 outputs.keep(drawn.raw)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 import json
 import zlib
@@ -16,33 +15,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("msgspec", reason="msgspec is not installed")
 
-from qwencoder_eval.decontamination import reading
+from qwencoder_eval.decontamination import entries, reading
 from qwencoder_eval.decontamination.corpus import Shard
-from qwencoder_eval.decontamination.reading import (
-    BINARY,
-    BLANK,
-    INVALID,
-    NO_TEXT,
-    NOT_STRICT,
-    Decoder,
-    Entry,
-    Long,
-    Row,
-    Unread,
-    batches,
-    broken,
-)
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=8,
-)
-documents = st.dictionaries(st.sampled_from(["text", "content", "code", "messages", "other"]), values, max_size=4)
-
-
-def row(line: bytes | str, *fields: str) -> Row | Unread:
-    return Decoder(fields).row("p", line if isinstance(line, bytes) else line.encode())
+from qwencoder_eval.decontamination.entries import BINARY, BLANK, INVALID, Entry, Long, Row, Unread
+from qwencoder_eval.decontamination.reading import batches, broken
 
 
 def text_of(found: Entry) -> bytes:
@@ -69,115 +45,12 @@ def written(folder: Path, data: bytes, name: str = "a.jsonl", format: Any = "jso
     return Shard(name, format, (str(folder / name),), len(data))
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ('{"text": "a b"}', "a b"),
-        ('{"code": "second", "text": "first"}', "first"),  # the order of the usual ones, not of the line
-        ('{"text": null, "content": "c"}', "c"),
-        ('{"messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "x = 1"}]}',
-         "user\nhello\nassistant\nx = 1"),
-        ('{"text": ""}', ""),
-        ('{"text": "\\ud83d\\ude00 \\n"}', "\U0001f600 \n"),
-        ('{"te\\u0078t": "k"}', "k"),
-        ('{"text": "once", "text": "twice"}', "twice"),
-        ('{"text": ["a", 1, 2.5, true, null, {"k": "b"}]}', "a\n1\n2.5\ntrue\nb"),
-        ('{"text": NaN, "id": Infinity}', "NaN"),  # no JSON, and yet what Python writes
-        ('{"text": ' + "9" * 5000 + "}", "9" * 5000),
-        ('﻿{"text": "behind a mark"}', "behind a mark"),
-    ],
-)  # fmt: skip
-def test_the_text_of_a_line(line: str, expected: str) -> None:
-    assert row(line) == Row("p", expected.encode(), line.encode(), "")
-
-
-def test_all_fields_that_are_asked_for_are_the_text() -> None:
-    line = '{"a": "one", "b": {"c": "two"}, "text": "no"}'
-    assert text_of(row(line, "b", "a")) == b"two\none"
-    assert text_of(row(line, "a", "missing")) == b"one"
-    assert row(line, "missing") == Unread("p", line.encode(), NO_TEXT)
-
-
-def test_a_lone_surrogate_is_kept_as_it_is() -> None:
-    assert text_of(row('{"text": "a \\ud800 b"}')) == "a \ud800 b".encode("utf-8", "surrogatepass")
-
-
-def test_bytes_that_are_no_utf8_are_replaced_and_said() -> None:
-    line = b'{"text": "a \xff b", "id": 1}'
-    assert row(line) == Row("p", "a � b".encode(), line, INVALID)
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("no json", "not JSON"),
-        ('{"text": "a"', "not JSON"),
-        ('{"text": "a"} {"text": "b"}', "not JSON"),
-        ('{"text": "\\x"}', "not JSON"),
-        ("[1]", "not an object"),
-        ('"text"', "not an object"),
-        ("null", "not an object"),
-        ('{"other": "a"}', NO_TEXT),
-        ('{"text": null}', NO_TEXT),
-        ('{"text": []}', NO_TEXT),
-        ("{}", NO_TEXT),
-        ('{"text": ' + "[" * 100_000 + "]" * 100_000 + "}", "too deep"),
-    ],
-)
-def test_what_cannot_be_looked_at_says_why(line: str, why: str) -> None:
-    assert row(line) == Unread("p", line.encode(), why)
-
-
-def test_invalid_utf8_that_is_no_json_either_is_said_once() -> None:
-    assert row(b"\xff") == Unread("p", b"\xff", "not JSON")
-    assert row(b"[\"\xff\"]") == Unread("p", b'["\xff"]', "not an object")  # fmt: skip
-
-
-@given(documents, st.booleans(), st.integers(1, 9), st.sampled_from([(), ("text",), ("other", "code")]))
-def test_a_long_line_has_the_text_that_a_short_one_has(
-    document: dict[str, Any], escaped: bool, part: int, fields: tuple[str, ...]
-) -> None:
-    line = json.dumps(document, ensure_ascii=escaped).encode("utf-8", "surrogatepass") + b"\n"
-    expected = row(line, *fields)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(reading, "PART", part)
-        found = Decoder(fields).long("p", bytearray(line))
-        if isinstance(expected, Unread):
-            assert (type(found), found.why) == (Unread, expected.why)  # type: ignore[union-attr]
-            return
-        fault = found.fault if isinstance(found, Row | Long) else ""
-        assert (text_of(found), fault) == (expected.text, expected.fault)
-
-
-@pytest.mark.parametrize("unit", ["\\ud83d\\ude00", "\U0001f600", "\\n", "a\\u00e9", "é", "x"])
-def test_no_character_is_torn_between_the_pieces_of_a_long_text(unit: str) -> None:
-    line = bytearray(b'{"text": "' + unit.encode() * 300_000 + b'"}\n')
-    parts = list(Decoder(()).long("p", line).parts)  # type: ignore[union-attr]
-    assert len(parts) > 1 or len(parts[0]) < 2 * reading.PART
-    assert b"".join(parts).decode() == json.loads(f'"{unit}"') * 300_000
-    for part in parts:
-        part.decode()
-
-
-def test_a_long_line_that_is_no_strict_json_is_looked_at_as_it_is() -> None:
-    line = bytearray(b'{"text": "a \\ud800 b"}\n')
-    found = Decoder(()).long("p", line)
-    assert isinstance(found, Long)
-    assert (text_of(found), found.fault) == (bytes(line), NOT_STRICT)
-
-
-def test_a_long_line_of_other_bytes_says_so() -> None:
-    found = Decoder(()).long("p", bytearray(b'{"text": "a \xff b"}'))
-    assert isinstance(found, Long)
-    assert (found.fault, text_of(found)) == (INVALID, "a � b".encode())
-
-
 @pytest.mark.parametrize("format", ["jsonl", "lines"])
 @pytest.mark.parametrize("end", [b"\n", b""])
 def test_rows_of_every_length(format: str, end: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Short ones, long ones, and those over the cap: each in its place, with all of its text."""
-    monkeypatch.setattr(reading, "PART", 32)
-    monkeypatch.setattr(reading, "CAP", 100)
+    monkeypatch.setattr(entries, "PART", 32)
+    monkeypatch.setattr(entries, "CAP", 100)
     texts = ["a" * size for size in (3, 20, 21, 22, 23, 40, 60, 85, 86, 87, 88, 89, 90, 91, 99, 100, 101, 150, 3)]
     lines = [json.dumps({"text": text}).encode() if format == "jsonl" else text.encode() for text in texts]
     found = flat(written(tmp_path, b"\n".join(lines) + end, format=format))
@@ -206,7 +79,7 @@ def test_lines_are_texts_without_their_ends(tmp_path: Path) -> None:
 
 
 def test_rows_are_looked_at_together_as_long_as_they_are_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "PART", 1000)
+    monkeypatch.setattr(entries, "PART", 1000)
     monkeypatch.setattr(reading, "BATCH_ROWS", 7)
     small, wide = b'{"text": "a"}\n', b'{"text": "a", "other": "' + b"b" * 600 + b'"}\n'
     sizes = [len(batch) for batch in everything(written(tmp_path, small * 16 + wide * 5))]
@@ -225,7 +98,7 @@ def test_what_was_read_before_the_end_of_a_torn_shard_comes_out(tmp_path: Path) 
 
 
 def test_source_files_each_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "PART", 10_000)
+    monkeypatch.setattr(entries, "PART", 10_000)
     (tmp_path / "a.py").write_bytes(b"x = 1")
     (tmp_path / "b.bin").write_bytes(b"\x89PNG\0\0")
     (tmp_path / "c.py").write_bytes(b"\xff\xfe")
@@ -266,7 +139,7 @@ def test_what_is_told_adds_up_to_what_was_read(tmp_path: Path) -> None:
 
 
 def test_the_parts_of_a_line_that_nobody_draws_do_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "PART", 32)
+    monkeypatch.setattr(entries, "PART", 32)
     line = b'{"text": "' + b"a " * 40 + b'"}\n'
     assert len([entry for batch in batches(written(tmp_path, line * 3), (), print, False) for entry in batch]) == 3
 
@@ -286,22 +159,6 @@ def test_what_is_a_fault_of_a_file(error: BaseException, said: str | None) -> No
     assert broken(error) == said
 
 
-@given(st.binary(max_size=60), st.integers(1, 8))
-def test_utf8_is_known_whatever_the_parts(data: bytes, part: int) -> None:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(reading, "PART", part)
-        assert reading._is_utf8(bytearray(data)) == valid(data)
-    assert reading.as_utf8(data) == (data.decode(errors="replace").encode(), valid(data))
-
-
-def valid(data: bytes) -> bool:
-    try:
-        codecs.decode(data, "utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 @given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=8), st.integers(1, 40))
 def test_the_rest_of_a_line_ends_with_it(lines: list[bytes], part: int) -> None:
     """Of a line over the cap just its own bytes are drawn."""
@@ -310,6 +167,6 @@ def test_the_rest_of_a_line_ends_with_it(lines: list[bytes], part: int) -> None:
         return reading._rest(bytearray(file.readline(part)), file)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(reading, "PART", part)
+        patched.setattr(entries, "PART", part)
         file = io.BytesIO(b"".join(line + b"\n" for line in lines))
         assert [b"".join(rest(file)) for _ in lines] == [line + b"\n" for line in lines]

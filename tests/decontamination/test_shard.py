@@ -22,7 +22,7 @@ import pyarrow
 import pyarrow.parquet
 import zstandard
 
-from qwencoder_eval.decontamination import outputs, reading, shard
+from qwencoder_eval.decontamination import entries, outputs, shard
 from qwencoder_eval.decontamination.corpus import Job, Shard, shards
 from qwencoder_eval.decontamination.index import Item, build
 from qwencoder_eval.decontamination.rules import RULES
@@ -89,7 +89,7 @@ def test_every_row_of_json_is_in_one_of_three_places(
     ending: str, part: int, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``part``: as long rows and as short ones."""
-    monkeypatch.setattr(reading, "PART", part)
+    monkeypatch.setattr(entries, "PART", part)
     data = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
     path = tmp_path / f"a.jsonl{ending}"
     path.write_bytes(PACK[ending](data))
@@ -121,7 +121,7 @@ def test_every_row_of_json_is_in_one_of_three_places(
 def test_every_row_of_parquet_is_in_one_of_three_places(
     compression: str, group: int, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "PART", 700)
+    monkeypatch.setattr(entries, "PART", 700)
     table = pyarrow.Table.from_pylist(ROWS).append_column("blob", pyarrow.array([b"\xff\0"] * len(ROWS)))
     path = tmp_path / "a.parquet"
     pyarrow.parquet.write_table(table, path, compression=compression, row_group_size=group)
@@ -244,10 +244,8 @@ def test_the_parts_of_a_long_row_have_all_of_it(data: bytes, part: int) -> None:
 def test_a_row_over_the_cap_is_named_and_looked_at_as_it_is(
     format: str, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (reading, shard):
-        monkeypatch.setattr(module, "CAP", 5000)
-    monkeypatch.setattr(reading, "PART", 500)
-    monkeypatch.setattr(outputs, "PART", 500)
+    monkeypatch.setattr(entries, "CAP", 5000)
+    monkeypatch.setattr(entries, "PART", 500)
     monkeypatch.setattr(shard, "OVERLAP", 300)
     wide = "é words " * 1000
     texts = [f"{wide}{PLANTED} {wide}", "small"] if format == "text" else [f"{wide}{PLANTED} {wide}", wide, "small"]
@@ -274,7 +272,7 @@ def test_a_row_over_the_cap_is_named_and_looked_at_as_it_is(
 def test_a_hit_in_several_parts_is_told_once_with_the_most_of_it(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "PART", 400)
+    monkeypatch.setattr(entries, "PART", 400)
     monkeypatch.setattr(shard, "OVERLAP", 150)
     few = " ".join(PLANTED.split()[:10])
     text = f"{few} {'x ' * 400}{PLANTED} {'x ' * 400}{few}"

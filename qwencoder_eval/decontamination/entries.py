@@ -1,0 +1,80 @@
+"""What is read of a corpus: rows of text, with their places; and what says that a row cannot be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple
+
+from .problems import text_of
+
+CAP = 64 << 20  # bytes of a row; what is over it is looked at as it is stored
+PART = 1 << 20  # bytes that are looked at together: of a longer row part by part, and of short ones many
+USUAL = ("text", "content", "code", "messages", "conversations")  # fields, the first that a row has
+INVALID = "invalid UTF-8, read with replacements"
+NO_TEXT = "no text in it"
+BINARY = "binary"
+BLANK = "blank"
+
+
+class Row(NamedTuple):
+    """``place``: where it is, for people. ``text``: UTF-8. ``raw``: what a writer of its format keeps of it."""
+
+    place: str
+    text: bytes
+    raw: Any
+    fault: str = ""
+
+
+class Unread(NamedTuple):
+    """A row that cannot be looked at. ``lost``: it may be there at another time."""
+
+    place: str
+    raw: Any
+    why: str
+    lost: bool = False
+
+
+class Long(NamedTuple):
+    """A row that is looked at part by part; ``parts`` must be drawn to their end before the next row is asked for.
+
+    ``raw`` None: the parts are all that there is of it, as it was stored.
+    """
+
+    place: str
+    parts: Generator[bytes, None, None]
+    raw: Any
+    fault: str = ""
+
+
+Entry = Row | Unread | Long
+
+
+def slices(data: Any) -> Generator[bytes, None, None]:
+    """Anything like bytes in parts."""
+    for at in range(0, len(data), PART):
+        yield bytes(data[at : at + PART])
+
+
+def row_of(place: str, data: bytes, raw: Any) -> Row:
+    """A text as it lies in a file."""
+    text, valid = as_utf8(data)
+    return Row(place, text, raw, "" if valid else INVALID)
+
+
+def as_utf8(data: bytes) -> tuple[bytes, bool]:
+    """With replacements where it is none; and whether it is."""
+    if data.isascii():
+        return data, True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return data.decode(errors="replace").encode(), False
+    return data, True
+
+
+def text_row(place: str, values: Sequence[Any], raw: Any, fault: str = "") -> Row | Unread:
+    """The row with what these values have of text; one may be empty, but there must be one."""
+    text = values[0] if len(values) == 1 and isinstance(values[0], str) else text_of(list(values))
+    if not text and not any(isinstance(value, str) for value in values):
+        return Unread(place, raw, NO_TEXT)
+    return Row(place, text.encode("utf-8", "surrogatepass"), raw, fault)
