@@ -29,10 +29,11 @@ from typing import Any
 from measure import report
 
 from qwencoder_eval.decontamination.corpus import shards
+from qwencoder_eval.decontamination.entries import Long
 from qwencoder_eval.decontamination.index import Index, build
 from qwencoder_eval.decontamination.lexing import Lexer
 from qwencoder_eval.decontamination.problems import wanted
-from qwencoder_eval.decontamination.reading import Long, batches
+from qwencoder_eval.decontamination.reading import batches
 from qwencoder_eval.decontamination.rules import RULES
 from qwencoder_eval.decontamination.scan import Scanner, joined
 from qwencoder_eval.registry import discover
