@@ -21,6 +21,7 @@ import re
 import shutil
 import socket
 import tempfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -39,7 +40,8 @@ class Outputs:
 
     def __init__(self, out: Path, shard: Shard, write_clean: bool) -> None:
         self.out, self.shard, self.write_clean = out, shard, write_clean
-        self.ending = f".qceval-{socket.gethostname()}-{os.getpid()}.part"
+        host = zlib.crc32(socket.gethostname().encode())  # a node may work on what another does, too
+        self.ending = f".qceval-{host:08x}-{os.getpid()}.part"
         self._lines: dict[str, Any] = {}
         self._clean: Any = None
         self._files: list[str] = []

@@ -294,6 +294,15 @@ def test_a_shard_that_is_searched_again_leaves_nothing_of_before(job: Job, tmp_p
     assert left(job) == ["clean/a.jsonl", "shards/a.jsonl.json"]
 
 
+def test_names_as_long_as_they_may_be_are_written(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "h" * 64)
+    path = tmp_path / f"{'n' * 249}.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    result = scan_shard(only(path), job)
+    assert (result["faults"][1:], result["written"]) == ([], True)
+    assert len(left(job)) == 4
+
+
 @pytest.mark.parametrize("kind", ["clean", "dropped", "unchecked", "shards"])
 def test_what_the_disk_does_not_take_leaves_nothing(
     kind: str, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
