@@ -55,6 +55,14 @@ def slices(data: Any) -> Generator[bytes, None, None]:
         yield bytes(data[at : at + PART])
 
 
+def characters(data: bytes) -> str:
+    """As text: halves of characters as they are, and replacements for what is no UTF-8."""
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return data.decode(errors="replace")
+
+
 def row_of(place: str, data: bytes, raw: Any) -> Row:
     """A text as it lies in a file."""
     text, valid = as_utf8(data)

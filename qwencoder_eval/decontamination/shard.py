@@ -12,7 +12,7 @@ from typing import Any
 
 from . import entries
 from .corpus import Job, Shard
-from .entries import BINARY, BLANK, INVALID, Entry, Long, Row, Unread
+from .entries import BINARY, BLANK, INVALID, Entry, Long, Row, Unread, characters
 from .index import Index, load, pack
 from .outputs import Outputs
 from .reading import batches, broken
@@ -158,11 +158,11 @@ class Shown:
 
     def __call__(self, hit: Hit) -> dict[str, Any]:
         benchmark, problem = self.index.problems[hit.item]
-        span = self.text[hit.start : hit.end].decode("utf-8", "replace")
-        start = self.before + len(self.text[: hit.start].decode("utf-8", "replace"))
+        span = characters(self.text[hit.start : hit.end])
+        start = self.before + len(characters(self.text[: hit.start]))
         return {
             "benchmark": benchmark, "problem": problem, "rule": hit.rule, "pieces": hit.pieces, "start": start,
-            "end": start + len(span), "text": span[:SHOWN],
+            "end": start + len(span), "text": span[:SHOWN].encode(errors="replace").decode(),
         }  # fmt: skip
 
 
@@ -171,15 +171,15 @@ def _long(entry: Long, scanner: Scanner, tally: Tally, outputs: Outputs) -> None
     hits: dict[tuple[str, int], tuple[Hit, dict[str, Any]]] = {}
     drawn = _Drawn(entry, outputs)
     with drawn:
-        for characters, text in overlapping(iter(drawn)):
+        for before, text in overlapping(iter(drawn)):
             for hit in scanner.scan(*joined([text])).get(0, ()):
                 if (known := hits.get((hit.rule, hit.item))) is None or hit.pieces > known[0].pieces:
-                    hits[hit.rule, hit.item] = hit, Shown(text, scanner.index, characters)(hit)
+                    hits[hit.rule, hit.item] = hit, Shown(text, scanner.index, before)(hit)
         tally.counts["documents"] += 1
         tally.counts["bytes"] += drawn.bytes
         if fault := entry.fault or (INVALID if drawn.invalid else ""):
             tally.fault(entry.place, fault)
-        if drawn.bytes > entries.CAP:
+        if drawn.bytes > entries.CAP and not isinstance(entry.raw, bytearray):  # with replacements it may be longer
             tally.counts["long"] += 1
             tally.fault(entry.place, f"over {entries.CAP >> 20} MiB, looked at as raw text")
         with _writing():
@@ -198,14 +198,15 @@ class _Drawn:
 
     def __init__(self, entry: Long, outputs: Outputs) -> None:
         self.entry, self.bytes, self.invalid = entry, 0, False
-        self.spool = outputs.spool() if entry.raw is None else None
+        with _writing():
+            self.spool = outputs.spool() if entry.raw is None else None
 
     @property
     def raw(self) -> Any:
         return self.entry.raw if self.spool is None else Path(self.spool.name)
 
     def __iter__(self) -> Iterator[bytes]:
-        decoder = codecs.getincrementaldecoder("utf-8")()
+        decoder = codecs.getincrementaldecoder("utf-8")("surrogatepass")
         for part in self.entry.parts:
             self.bytes += len(part)
             if self.spool is not None:
@@ -241,17 +242,17 @@ def overlapping(parts: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
 
     Of a word that is longer than what is kept the beginning goes: no problem has one like that.
     """
-    carried, characters = b"", 0
+    carried, before = b"", 0
     for part in parts:
         data = carried + part
         cut = _behind_blank(data, len(data)) or len(data)
-        yield characters, _valid(data[:cut])
+        yield before, _valid(data[:cut])
         first = _behind_blank(data, cut - OVERLAP) if cut > OVERLAP else 0
         if len(data) - first > 2 * OVERLAP:
             first = len(data) - OVERLAP
-        characters += len(data[:first].decode(errors="replace"))
+        before += len(characters(data[:first]))
         carried = data[first:]
-    yield characters, _valid(carried)
+    yield before, _valid(carried)
 
 
 def _behind_blank(data: bytes, end: int) -> int:
@@ -260,7 +261,7 @@ def _behind_blank(data: bytes, end: int) -> int:
 
 
 def _valid(data: bytes) -> bytes:
-    return data if data.isascii() else data.decode(errors="replace").encode()
+    return data if data.isascii() else characters(data).encode("utf-8", "surrogatepass")
 
 
 def _result(shard: Shard, scanner: Scanner, tally: Tally, whole: bool, state: Any) -> dict[str, Any]:

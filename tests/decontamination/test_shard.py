@@ -285,6 +285,20 @@ def test_a_hit_in_several_parts_is_told_once_with_the_most_of_it(
     assert result["items"] == {"0": 1}
 
 
+@pytest.mark.parametrize("part", [50, 1 << 20])
+def test_halves_of_characters_are_one_each(
+    part: int, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "PART", part)
+    monkeypatch.setattr(shard, "OVERLAP", 150)
+    text = "\ud800 \U0001f600 é \udfff " * 40 + PLANTED + " \ud800" * 40
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}) + "\n")
+    result = scan_shard(only(tmp_path / "a.jsonl"), job)
+    (dropped,) = lines(Path(job.out) / "dropped" / "a.jsonl.jsonl")
+    assert {text[hit["start"] : hit["end"]] for hit in dropped["hits"]} == {PLANTED}
+    assert result["faults"] == []
+
+
 def test_a_shard_that_is_searched_again_leaves_nothing_of_before(job: Job, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
