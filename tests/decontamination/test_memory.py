@@ -50,11 +50,11 @@ def one_line(unit: bytes, size: int) -> Callable[[Path], None]:
 
 
 def packed_line(folder: Path) -> None:
-    """A gigabyte on one line, of which the disk has little."""
+    """A gigabyte on one line, of which the disk has little, and half of one beside it."""
     for at in range(2):
         with zstandard.open(folder / f"{at}.jsonl.zst", "wb") as file:
             file.write(b'{"text": "')
-            for _ in range(1024 // 2):
+            for _ in range(512 >> at):
                 file.write((b"some words that go on and on, " * (2 * MB // 30))[: 2 * MB])
             file.write(b'"}\n')
 

@@ -135,7 +135,7 @@ def test_what_the_changes_make_of_a_problem() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("benchmark", [*CODE, "gsm8k", pytest.param("math", marks=pytest.mark.whole)])
+@pytest.mark.parametrize("benchmark", [*CODE, *(pytest.param(name, marks=pytest.mark.whole) for name in PROSE)])
 def test_the_table_of_the_page(benchmark: str, shared_data: Path) -> None:
     if not (shared_data / "math" / "test.json.gz").is_file():
         pytest.skip(f"no rows of {benchmark} in {shared_data}")
@@ -171,7 +171,7 @@ def pieces(text: str, rule: Rule, sizes: Sequence[int]) -> Iterator[tuple[str, .
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "one_in"), [("qwen", 1), ("words", 10), ("code", 10), ("code-renamed", 10)])
+@pytest.mark.parametrize(("name", "one_in"), [("qwen", 1), ("words", 10), ("code", 10), ("code-renamed", 40)])
 def test_of_other_documents_just_those_are_found_that_the_plain_way_finds(
     name: str, one_in: int, shared_data: Path
 ) -> None:
