@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
@@ -61,6 +62,20 @@ def characters(data: bytes) -> str:
         return data.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
         return data.decode(errors="replace")
+
+
+class Utf8:
+    """Whether parts are UTF-8 together: ``valid``, as far as they were added. ``errors``: see ``codecs``."""
+
+    def __init__(self, errors: str = "strict") -> None:
+        self.decoder, self.valid = codecs.getincrementaldecoder("utf-8")(errors), True
+
+    def add(self, part: bytes, final: bool = False) -> None:
+        if self.valid and (final or not part.isascii() or self.decoder.getstate() != (b"", 0)):
+            try:
+                self.decoder.decode(part, final)
+            except UnicodeDecodeError:
+                self.valid = False
 
 
 def row_of(place: str, data: bytes, raw: Any) -> Row:

@@ -8,9 +8,8 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
-from ..errors import InfrastructureError
 from . import entries
-from .entries import INVALID, USUAL, Entry, Long, Row, Unread, slices, text_row
+from .entries import INVALID, USUAL, Entry, Long, Row, Unread, Utf8, slices, text_row
 
 BOM = codecs.BOM_UTF8
 
@@ -19,10 +18,8 @@ class Decoder:
     """The text of lines of JSON: of all ``fields``, or of the first usual one that a line has."""
 
     def __init__(self, fields: Sequence[str]) -> None:
-        try:
-            import msgspec
-        except ImportError:
-            raise InfrastructureError("msgspec is not installed; pip install 'qwencoder_eval[decontaminate]'") from None
+        import msgspec
+
         self.fields, self.unset, self.wrong = fields, msgspec.UNSET, msgspec.DecodeError
         self.names = tuple(dict.fromkeys(fields or USUAL))
         names = {f"field{at}": name for at, name in enumerate(self.names)}
@@ -176,13 +173,8 @@ def _gathered(first: bytes, pieces: Iterable[bytes]) -> Generator[bytes, None, N
 
 
 def _is_utf8(data: bytearray) -> bool:
-    if data.isascii():
-        return True
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        for part in slices(data):
-            decoder.decode(part)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
+    seen = Utf8()
+    for part in slices(data):
+        seen.add(part)
+    seen.add(b"", final=True)
+    return seen.valid

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 
 from . import entries
 from .corpus import Job, Shard
-from .entries import BINARY, BLANK, INVALID, Entry, Long, Row, Unread, characters
+from .entries import BINARY, BLANK, INVALID, Entry, Long, Row, Unread, Utf8, characters
 from .index import Index, load, pack
 from .outputs import Outputs
 from .reading import batches, broken
@@ -177,7 +176,7 @@ def _long(entry: Long, scanner: Scanner, tally: Tally, outputs: Outputs) -> None
                     hits[hit.rule, hit.item] = hit, Shown(text, scanner.index, before)(hit)
         tally.counts["documents"] += 1
         tally.counts["bytes"] += drawn.bytes
-        if fault := entry.fault or (INVALID if drawn.invalid else ""):
+        if fault := entry.fault or ("" if drawn.utf8.valid else INVALID):
             tally.fault(entry.place, fault)
         if drawn.bytes > entries.CAP and not isinstance(entry.raw, bytearray):  # with replacements it may be longer
             tally.counts["long"] += 1
@@ -197,7 +196,7 @@ class _Drawn:
     """The parts of a long row, which are told what they were; a line that is only there once is kept in a file."""
 
     def __init__(self, entry: Long, outputs: Outputs) -> None:
-        self.entry, self.bytes, self.invalid = entry, 0, False
+        self.entry, self.bytes, self.utf8 = entry, 0, Utf8("surrogatepass")
         with _writing():
             self.spool = outputs.spool() if entry.raw is None else None
 
@@ -206,15 +205,14 @@ class _Drawn:
         return self.entry.raw if self.spool is None else Path(self.spool.name)
 
     def __iter__(self) -> Iterator[bytes]:
-        decoder = codecs.getincrementaldecoder("utf-8")("surrogatepass")
         for part in self.entry.parts:
             self.bytes += len(part)
             if self.spool is not None:
                 with _writing():
                     self.spool.write(part)
-            self.invalid = self.invalid or not _goes_on(decoder, part)
+            self.utf8.add(part)
             yield part
-        self.invalid = self.invalid or not _goes_on(decoder, b"", final=True)
+        self.utf8.add(b"", final=True)
         if self.spool is not None:
             with _writing():
                 self.spool.flush()
@@ -224,17 +222,6 @@ class _Drawn:
     def __exit__(self, *error: object) -> None:
         if self.spool is not None:
             self.spool.close()
-
-
-def _goes_on(decoder: Any, part: bytes, final: bool = False) -> bool:
-    """Whether it is UTF-8, as far as can be told."""
-    if part.isascii() and decoder.getstate() == (b"", 0) and not final:
-        return True
-    try:
-        decoder.decode(part, final)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def overlapping(parts: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
