@@ -159,14 +159,14 @@ class Progress:
 
     def __init__(self) -> None:
         self.bar: Any = None
-        self.said = self.began = time.monotonic()
+        self.said = time.monotonic()
+        self.first: tuple[float, int] | None = None
 
     def plan(self, total: int, done: int) -> None:
         import io
 
         from tqdm import tqdm
 
-        self.began = time.monotonic()
         quiet = None if sys.stderr.isatty() else io.StringIO()
         self.bar = tqdm(
             total=total, initial=done, desc="searched", unit="B", unit_scale=True, file=quiet, leave=False,
@@ -177,15 +177,19 @@ class Progress:
         if self.bar is None:
             return
         self.bar.update(read)
+        self.first = self.first or (time.monotonic(), self.bar.n)
         if not sys.stderr.isatty() and time.monotonic() - self.said > LOG_EVERY_S:
             self.said = time.monotonic()
             say(f"searched {self.bar.n / 1e6:,.0f} of {self.bar.total / 1e6:,.0f} MB{self._left()}")
 
     def _left(self) -> str:
-        read, left = self.bar.n - self.bar.initial, self.bar.total - self.bar.n
+        """How long at the speed since the first word: what came before it was the start of the processes."""
+        assert self.first is not None
+        since, before = self.first
+        read, left = self.bar.n - before, self.bar.total - self.bar.n
         if read <= 0 or left <= 0:
             return ""
-        seconds = int((time.monotonic() - self.began) * left / read)
+        seconds = int((time.monotonic() - since) * left / read)
         return f", about {seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"
 
     def close(self) -> None:
