@@ -240,6 +240,10 @@ class Agent:
                 for fd in (1, 2, ANSWERS):  # so that /dev/stdout and the like can be opened
                     os.fchown(fd, self.uid, self.uid)
             os.chdir(self.work)
+            # A harness in the background ignores these three; what a program does must not depend on that.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             self.limit_resources(limits)
             self.become_user()
             self.libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -270,8 +274,7 @@ class Agent:
                 sys.modules["suite"].run(ANSWERS, source, request["suite"]["tests"], request["suite"]["word"])
             else:
                 argv = request["argv"]
-                # Python ignores the first two, a harness in the background the others; a program must ignore none.
-                for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+                for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
                     signal.signal(number, signal.SIG_DFL)
                 os.execvpe(argv[0], argv, environment)
         except BaseException as error:

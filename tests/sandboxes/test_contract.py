@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -340,6 +341,25 @@ def test_environment(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "secret" not in str(environment)
         assert (names["items"] if isinstance(names, dict) else names)[0] == "UTC"
         assert hour == 0
+
+
+IGNORED = """
+import signal as s
+def f(): return [s.getsignal(n) in (s.SIG_DFL, s.default_int_handler) for n in (s.SIGINT, s.SIGQUIT, s.SIGHUP)]
+"""
+
+
+def test_what_a_harness_in_the_background_ignores_a_program_does_not(place: Place) -> None:
+    kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)}
+    try:
+        with place.fresh() as sandbox:
+            assert place.lines(sandbox.run(place.asking(IGNORED)))[1]["value"] == [True] * 3
+            for script in (True, False):
+                result = sandbox.run(place.plain(IGNORED + "print(f())", script=script))
+                assert result.stdout == b"[True, True, True]\n"
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def test_the_hash_seed_is_fixed(place: Place) -> None:
