@@ -22,7 +22,7 @@ import shutil
 import socket
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -36,7 +36,10 @@ KINDS = ("clean", "dropped", "unchecked", "shards")
 
 
 class Outputs:
-    """Of one shard. Every method raises OSError where the disk does not take it; ``abandon`` leaves nothing then."""
+    """Of one shard. Every method raises OSError where the disk does not take it; ``abandon`` leaves nothing then.
+
+    ``commit`` raises AgainError where a file that was searched cannot be read a second time.
+    """
 
     def __init__(self, out: Path, shard: Shard, write_clean: bool) -> None:
         self.out, self.shard, self.write_clean = out, shard, write_clean
@@ -218,9 +221,23 @@ class _Lines:
         self.file.close()
 
 
+class AgainError(Exception):
+    """A file that was searched cannot be read a second time, to be copied."""
+
+
 def _copy(path: str, target: Path) -> None:
-    with open_stored(path) as source, target.open("wb") as file:
-        shutil.copyfileobj(source, file)
+    with target.open("wb") as file:
+        for data in _stored(path):
+            file.write(data)
+
+
+def _stored(path: str) -> Iterator[bytes]:
+    try:
+        with open_stored(path) as source:
+            while data := source.read(1 << 16):  # most are small
+                yield data
+    except OSError as error:
+        raise AgainError(f"{path}: cannot be read again, to be copied ({error.strerror or error})") from None
 
 
 def _settle(path: Path) -> None:

@@ -13,7 +13,7 @@ from . import entries
 from .corpus import Job, Shard
 from .entries import BINARY, BLANK, INVALID, Entry, Long, Row, Unread, Utf8, characters
 from .index import Index, load, pack
-from .outputs import Outputs
+from .outputs import AgainError, Outputs
 from .reading import batches, broken
 from .scan import Hit, Scanner, joined
 
@@ -77,9 +77,9 @@ def scan_shard(shard: Shard, job: Job, tick: Callable[[int], None] = lambda read
             with _writing():
                 outputs.commit(result)
         return {**result, "written": state is not None}
-    except WriteError as error:
+    except (WriteError, AgainError) as error:
         failed = Tally()
-        failed.fault(shard.name, f"cannot be written ({error}); make room and run again")
+        failed.fault(shard.name, str(error))
         return {**_result(shard, Scanner(index), failed, False, state), "written": False}
     finally:
         outputs.abandon()
@@ -96,7 +96,7 @@ class _writing:  # noqa: N801
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, OSError):
-            raise WriteError(error.strerror or str(error)) from None
+            raise WriteError(f"cannot be written ({error.strerror or error}); make room and run again") from None
 
 
 @lru_cache(maxsize=2)

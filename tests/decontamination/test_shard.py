@@ -25,6 +25,7 @@ import zstandard
 from qwencoder_eval.decontamination import entries, outputs, shard
 from qwencoder_eval.decontamination.corpus import Job, Shard, shards
 from qwencoder_eval.decontamination.index import Item, build
+from qwencoder_eval.decontamination.outputs import Outputs
 from qwencoder_eval.decontamination.rules import RULES
 from qwencoder_eval.decontamination.shard import overlapping, scan_shard
 
@@ -349,6 +350,27 @@ def test_a_shard_that_vanished_is_a_fault_and_not_done(job: Job, tmp_path: Path)
     result = scan_shard(found, job)
     assert result["whole"] is False
     assert result["faults"] == [{"place": "a.jsonl", "fault": "cannot be read (No such file or directory)"}]
+
+
+@pytest.mark.parametrize("name", ["a.py", "a.txt"])
+def test_a_file_that_vanishes_before_it_is_copied_is_named(
+    name: str, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    path.write_text("nothing of any problem")
+    real = Outputs.commit
+
+    def late(self: Outputs, result: dict[str, Any]) -> None:
+        path.unlink()
+        real(self, result)
+
+    monkeypatch.setattr(Outputs, "commit", late)
+    found = only(path)
+    result = scan_shard(found, job)
+    assert result["faults"] == [{
+        "place": found.name, "fault": f"{path}: cannot be read again, to be copied (No such file or directory)",
+    }]  # fmt: skip
+    assert (result["whole"], result["written"], left(job)) == (False, False, [])
 
 
 def test_what_is_no_fault_of_a_file_is_raised(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
