@@ -149,6 +149,7 @@ def means_of(rows: list[tuple[str, float]]) -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sandbox", [DOCKER], indirect=True)
 def test_rows_of_our_own(data: Path, tmp_path: Path, sandbox: str) -> None:
     """Every verdict and similarity by hand, and the means of them: over all, and of each fill type."""

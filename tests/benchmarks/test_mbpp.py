@@ -63,6 +63,7 @@ def test_every_reference_passes_but_for_luck(sandbox: str, shared_data: Path, tm
     assert all(row["checks"]["mbpp+"] == "wrong" for row in report["exceptions"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sandbox", [DOCKER, NAMESPACES], indirect=True)
 def test_every_reference_of_the_three_shot_benchmark_passes(sandbox: str, shared_data: Path) -> None:
     """But for Mbpp/123 where Python is slow: its reference needs two of the three seconds (docs/differences.md)."""

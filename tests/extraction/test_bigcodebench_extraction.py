@@ -250,6 +250,7 @@ HOSTILE: dict[str, str] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["whole", "continuation"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_texts_end_quickly_and_raise_nothing(name: str, form: Any) -> None:

@@ -151,6 +151,7 @@ def test_a_fixture_does_what_its_name_says(kept: Kept, name: str, fixture: str) 
     assert ok, said
 
 
+@pytest.mark.slow
 @every_language
 def test_a_finished_program_says_its_nonce_where_it_reports(kept: Kept, name: str) -> None:
     spoken = languages()[name]
@@ -301,6 +302,7 @@ def test_a_loop_ends_at_its_cpu_limit(kept: Kept, name: str) -> None:
     assert not result.compiling
 
 
+@pytest.mark.slow
 @every_language
 def test_a_sleeper_ends_at_the_backstop(kept: Kept, name: str) -> None:
     result = says(kept, name, "sleeps", limits(1, 2.2))
@@ -389,6 +391,7 @@ def test_a_compiler_that_crashes(kept: Kept, name: str) -> None:
     assert kept.made(name)[-1] is sandbox
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 @pytest.mark.parametrize("warm", [pytest.param(True, id="warm"), pytest.param(False, id="plain")])
 def test_a_compiler_that_does_not_end(kept: Kept, name: str, warm: bool) -> None:
@@ -406,6 +409,7 @@ def test_a_compiler_that_does_not_end(kept: Kept, name: str, warm: bool) -> None
     assert kept.made(name, warm)[-1] is sandbox
 
 
+@pytest.mark.slow
 @pytest.mark.docker
 def test_a_compiler_that_does_not_end_is_a_timeout(docker: Kept) -> None:
     for name, bomb in BOMBS.items():
@@ -415,6 +419,7 @@ def test_a_compiler_that_does_not_end_is_a_timeout(docker: Kept) -> None:
         assert found.evidence["error"].startswith("compiler: cpu limit")
 
 
+@pytest.mark.slow
 @every_language
 def test_a_check_of_the_syntax_runs_nothing(kept: Kept, name: str) -> None:
     spoken = languages()[name]
@@ -641,6 +646,7 @@ def same() -> Iterator[Any]:
             yield pytest.param(name, what, marks=[] if what in QUICK else [pytest.mark.slow])
 
 
+@pytest.mark.slow
 @pytest.mark.docker
 @pytest.mark.parametrize(("name", "what"), list(same()))
 def test_the_warm_way_is_the_plain_way(docker: Kept, name: str, what: str) -> None:

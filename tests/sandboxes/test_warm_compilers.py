@@ -201,6 +201,7 @@ ATTACKS: dict[str, dict[str, tuple[str, tuple[Any, ...]]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "what"), [(name, what) for name in ATTACKS for what in ATTACKS[name]])
 def test_an_attack_changes_nothing_for_its_neighbours(docker: Kept, name: str, what: str) -> None:
     source, expected = ATTACKS[name][what]
@@ -280,6 +281,7 @@ LEAKS: dict[str, dict[str, tuple[str, str]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "what"), [(name, what) for name in LEAKS for what in LEAKS[name]])
 def test_nothing_stays_for_the_next_program(docker: Kept, name: str, what: str) -> None:
     first, second = LEAKS[name][what]
@@ -299,6 +301,7 @@ JAVA = "class Problem { public static void main(String[] args) { System.out.prin
 TYPESCRIPT = "let x: number = null;\n%s"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "source"),
     [

@@ -455,6 +455,7 @@ def test_prompts_name_the_dialect_and_quote_in_its_way(data: Path, monkeypatch: 
         assert f"-- External Knowledge: nothing\n\n-- Using valid {title} and" in problem.fields["instruction"]
 
 
+@pytest.mark.slow
 def test_the_benchmarks_through_the_command_line(server: Running, data: Path, tmp_path: Path) -> None:
     name, url = f"bird-{server.dialect}", f"QCEVAL_{server.dialect.upper()}_URL"
     samples = tmp_path / "samples.jsonl"
