@@ -17,7 +17,8 @@ run: .venv/core
 test: .venv/dev
 	$(BIN)/pytest -n auto -m "not slow and not languages"
 
-# What `make test` leaves out because it takes long: compilers under attack, whole published files, and then, one by one, load and kills.
+# What `make test` leaves out because it takes long: compilers under attack, whole published files, and then, one by
+# one, load and kills.
 test-full: .venv/dev
 	$(BIN)/pytest -n auto -m "slow and not whole" --ignore tests/cli
 	$(BIN)/pytest -m "slow and not whole" tests/cli
