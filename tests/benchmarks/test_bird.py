@@ -170,6 +170,7 @@ def test_every_gold_query_is_right(data: Path, sandbox: str) -> None:
     assert report["scores"]["own-bird"]["soft_f1"]["value"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sandbox", [NAMESPACES], indirect=True)
 def test_timing_is_shown_and_never_gated(data: Path, sandbox: str) -> None:
     """Two runs that are equally right, one of them slow: its measures fall, and the gate sees nothing of it."""

@@ -45,6 +45,7 @@ def test_published_verdicts_of_raw_answers(
     assert report["scores"][bench]["pass@1"]["value"] == SIDES[bench][1] / 800
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sandbox", [NAMESPACES], indirect=True)
 @pytest.mark.parametrize("bench", SIDES)
 def test_published_verdicts_of_extracted_answers(

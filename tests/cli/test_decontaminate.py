@@ -116,6 +116,7 @@ def test_a_torn_shard_and_an_empty_one_do_not_stop_the_others(desk: Desk) -> Non
     assert not list(desk.out.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_leaves_what_an_undisturbed_run_does(desk: Desk) -> None:
     for shard in range(40):
         rows = [{"text": f"{shard} {row} {PLANTED if row % 50 == shard else 'nothing'}"} for row in range(2000)]

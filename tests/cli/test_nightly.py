@@ -58,6 +58,7 @@ def lines(ran: subprocess.CompletedProcess[str]) -> str:
     return ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
 def test_nights_one_after_another(
     plan: Path, answers: Callable[[int], None], qceval: Cli, tmp_path: Path, env: dict[str, str]
 ) -> None:

@@ -179,6 +179,7 @@ def test_the_order_of_shards_does_not_matter(order: list[int], data: st.DataObje
     assert [each["hits"] for each in one["benchmarks"]] == [each["hits"] for each in whole["benchmarks"]]
 
 
+@pytest.mark.slow
 def test_many_shards_are_sums() -> None:
     result = result_of(INDEX, "a", ["one two three four five six"], faults=150)
     results = ({**result, "shard": f"s{at:04}"} for at in range(3000))

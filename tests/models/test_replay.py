@@ -148,6 +148,7 @@ def test_scanning_again_gives_the_same(file: Path) -> None:
     assert [model.scan(problems("a")) for _ in range(2)] == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_file_may_hold_more_than_fits_into_memory(file: Path) -> None:
     """50,000 samples, 30 MB: what stays of each is its address."""
     names = [f"task/{i}" for i in range(5_000)]

@@ -281,6 +281,7 @@ def test_any_standard_input(place: Place, stdin: str) -> None:
 # -- limits ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "ending", "wall_s"),
     [
