@@ -198,7 +198,9 @@ def without_those_that_wait(samples: Path, out: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sandbox", [DOCKER], indirect=True)
-@pytest.mark.parametrize("name", ["completion.jsonl.gz", "completion-sanitized-calibrated.jsonl.gz"])
+@pytest.mark.parametrize(
+    "name", ["completion.jsonl.gz", pytest.param("completion-sanitized-calibrated.jsonl.gz", marks=pytest.mark.whole)]
+)
 def test_published_verdicts_of_the_hard_set(
     name: str, sandbox: str, recorded: Path, shared_data: Path, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ AS_SETS = {"Mbpp/2": (True, True), "Mbpp/232": (True, False), "Mbpp/579": (True,
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 @pytest.mark.parametrize("sandbox", [NAMESPACES], indirect=True)
 def test_profile_of_today_on_the_same_file(sandbox: str, recorded: Path, shared_data: Path, tmp_path: Path) -> None:
     report, verdicts = score(recorded, "mbpp", sandbox, "evalplus", tmp_path)

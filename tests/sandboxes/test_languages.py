@@ -633,22 +633,10 @@ SAME: dict[str, dict[str, str]] = {
     },
 }
 
-# A plain compiler takes 1 to 3 s a program: these few stay among the quick tests.
-QUICK = {
-    "passing", "a lone surrogate", "a type error", "a name of the DOM", "an interface that breaks the library",
-    "a macro in the library's way", "pragmas before the library", "names of the library", "another public class",
-}  # fmt: skip
-
-
-def same() -> Iterator[Any]:
-    for name, programs in SAME.items():
-        for what in programs:
-            yield pytest.param(name, what, marks=[] if what in QUICK else [pytest.mark.slow])
-
 
 @pytest.mark.slow
 @pytest.mark.docker
-@pytest.mark.parametrize(("name", "what"), list(same()))
+@pytest.mark.parametrize(("name", "what"), [(name, what) for name in SAME for what in SAME[name]])
 def test_the_warm_way_is_the_plain_way(docker: Kept, name: str, what: str) -> None:
     warm, plain = (docker.run(program(name, SAME[name][what]), way) for way in (True, False))
     assert (warm.ending, warm.status, warm.compiling) == (plain.ending, plain.status, plain.compiling), (warm, plain)
