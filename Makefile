@@ -23,7 +23,7 @@ test-full: .venv/dev
 	$(BIN)/pytest -n auto -m "slow and not whole" --ignore tests/cli
 	$(BIN)/pytest -m "slow and not whole" tests/cli
 
-# The largest published sets, several minutes each.
+# The largest published sets, and once more what smaller ones show in CI: several minutes each.
 test-whole: .venv/dev
 	$(BIN)/pytest -m whole
 

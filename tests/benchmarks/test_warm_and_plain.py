@@ -44,7 +44,7 @@ def all_of(code: str, programs: list[Program], warm: bool) -> list[Seen]:
 @pytest.mark.slow
 @pytest.mark.parametrize("sandbox", [DOCKER], indirect=True)
 @pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize("one_in", [4, pytest.param(1, marks=pytest.mark.whole)])
+@pytest.mark.parametrize("one_in", [8, pytest.param(1, marks=pytest.mark.whole)])
 def test_every_recorded_program_compiles_to_the_same(sandbox: str, code: str, one_in: int, recorded: Path) -> None:
     spoken = language(CODES[code])
     folder = recorded / "qwen2.5-coder-1.5b-base" / "multipl-e"

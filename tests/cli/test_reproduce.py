@@ -189,6 +189,7 @@ def test_humaneval_of_recorded_outputs(document: Document, recorded: Path, share
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 @pytest.mark.docker
 def test_every_cell_agrees_or_is_explained(
     document: Document, recorded: Path, shared_data: Path, docker: str, tmp_path: Path
