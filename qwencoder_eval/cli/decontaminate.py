@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +13,6 @@ from ..errors import InfrastructureError
 from . import options
 from .options import cores, print_json, say
 
-LOG_EVERY_S = 30.0
 LIBRARIES = ("fsspec", "llvmlite", "msgspec", "numba", "numpy", "pyarrow", "zstandard")
 
 
@@ -94,10 +91,11 @@ def decontaminate_command(
     with _installed():
         from ..decontamination import run
     from ..registry import discover
+    from .display import SearchDisplay
 
     registry = discover(plugins)
     search = run.Search(tuple(registry.expand(bench)), rules or ("qwen",), n or 0, plugins, offline)
-    progress = Progress()
+    progress = SearchDisplay()
 
     def chosen(shards: Iterable[Any], job: Any) -> Iterator[dict[str, Any]]:
         if engine == "ray":
@@ -152,47 +150,3 @@ def draw(document: dict[str, Any], out: Path) -> None:
         share = 100 * each["hit"] / max(1, each["problems"])
         click.echo(f"  {each['benchmark']:{width}}  {each['hit']:6,} of {each['problems']:6,} problems  {share:5.1f} %")
     click.echo(f"report: {out / 'report.html'}")
-
-
-class Progress:
-    """One line on standard error: a bar on a terminal, a line now and then in a log."""
-
-    def __init__(self) -> None:
-        self.bar: Any = None
-        self.said = time.monotonic()
-        self.first: tuple[float, int] | None = None
-
-    def plan(self, total: int, done: int) -> None:
-        import io
-
-        from tqdm import tqdm
-
-        quiet = None if sys.stderr.isatty() else io.StringIO()
-        self.bar = tqdm(
-            total=total, initial=done, desc="searched", unit="B", unit_scale=True, file=quiet, leave=False,
-            dynamic_ncols=True,
-        )  # fmt: skip
-
-    def tick(self, read: int) -> None:
-        if self.bar is None:
-            return
-        self.bar.update(read)
-        self.first = self.first or (time.monotonic(), self.bar.n)
-        if not sys.stderr.isatty() and time.monotonic() - self.said > LOG_EVERY_S:
-            self.said = time.monotonic()
-            say(f"searched {self.bar.n / 1e6:,.0f} of {self.bar.total / 1e6:,.0f} MB{self._left()}")
-
-    def _left(self) -> str:
-        """How long at the speed since the first word: what came before it was the start of the processes."""
-        assert self.first is not None
-        since, before = self.first
-        read, left = self.bar.n - before, self.bar.total - self.bar.n
-        if read <= 0 or left <= 0:
-            return ""
-        seconds = int((time.monotonic() - since) * left / read)
-        return f", about {seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None

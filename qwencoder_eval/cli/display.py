@@ -1,4 +1,4 @@
-"""The one live line of a run, on standard error: a bar on a terminal, a line now and then in a log."""
+"""The one live line of a run or of a search, on standard error: a bar on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -70,14 +70,10 @@ class Display(Progress):
                 self.phase = "closed"
 
     def _open(self, phase: str, total: int, done: int) -> None:
-        from tqdm import tqdm
-
         if self.bar is not None:
             self.bar.close()
         self.phase = phase
-        quiet = None if sys.stderr.isatty() else io.StringIO()
-        label = f"{self.title}: {phase}"
-        self.bar = tqdm(total=total, initial=done, desc=label, unit="", file=quiet, leave=False, dynamic_ncols=True)
+        self.bar = _bar(f"{self.title}: {phase}", total, done)
 
     def _move(self, more: int) -> None:
         if self.bar is None:
@@ -89,3 +85,49 @@ class Display(Progress):
             self.said = time.monotonic()
             line = f"{self.title}: {self.phase} {self.bar.n} of {self.bar.total}"
             say(f"{line}, {figures}" if (figures := self.figures()) else line)
+
+
+class SearchDisplay:
+    """Stored bytes of a corpus that were read, and the time left."""
+
+    def __init__(self) -> None:
+        self.bar: Any = None
+        self.said = time.monotonic()
+        self.first: tuple[float, int] | None = None
+
+    def plan(self, total: int, done: int) -> None:
+        self.bar = _bar("searched", total, done, unit="B", unit_scale=True)
+
+    def tick(self, read: int) -> None:
+        if self.bar is None:
+            return
+        self.bar.update(read)
+        self.first = self.first or (time.monotonic(), self.bar.n)
+        if not sys.stderr.isatty() and time.monotonic() - self.said > LOG_EVERY_S:
+            self.said = time.monotonic()
+            say(f"searched {self.bar.n / 1e6:,.0f} of {self.bar.total / 1e6:,.0f} MB{self._left()}")
+
+    def _left(self) -> str:
+        """How long at the speed since the first word: what came before it was the start of the processes."""
+        assert self.first is not None
+        since, before = self.first
+        read, left = self.bar.n - before, self.bar.total - self.bar.n
+        if read <= 0 or left <= 0:
+            return ""
+        seconds = int((time.monotonic() - since) * left / read)
+        return f", about {seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def _bar(label: str, total: int, done: int, unit: str = "", **more: Any) -> Any:
+    """On a terminal; in a log it counts and shows nothing."""
+    from tqdm import tqdm
+
+    quiet = None if sys.stderr.isatty() else io.StringIO()
+    return tqdm(
+        total=total, initial=done, desc=label, unit=unit, file=quiet, leave=False, dynamic_ncols=True, **more
+    )  # fmt: skip

@@ -275,24 +275,3 @@ def test_workers_are_not_of_a_cluster(desk: Desk) -> None:
     assert ran.returncode == 2
     assert "--workers is of --engine local" in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
-
-
-def test_a_log_is_told_now_and_then_and_what_is_left_is_by_the_speed_of_reading(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from qwencoder_eval.cli import decontaminate
-
-    now = [0.0]
-    monkeypatch.setattr(decontaminate.time, "monotonic", lambda: now[0])
-    progress = decontaminate.Progress()
-    progress.tick(1)  # before it is known how much there is
-    progress.plan(1_000_000_000, 0)
-    for at, read in [(100, 10), (101, 10), (110, 80), (140, 300), (150, 100), (230, 500)]:
-        now[0] = at
-        progress.tick(read * 1_000_000)
-    progress.close()
-    assert capsys.readouterr().err.splitlines() == [
-        "searched 10 of 1,000 MB",  # the 100 seconds before were no reading
-        "searched 400 of 1,000 MB, about 0:01:01 left",
-        "searched 1,000 of 1,000 MB",
-    ]
