@@ -129,13 +129,23 @@ def groups(pids: Iterable[int]) -> list[Path]:
 
 
 def containers(pids: Iterable[int], running: bool = False, host: str | None = None) -> list[dict[str, Any]]:
-    """Containers of these harnesses, as the engine lists them."""
+    """Containers of these harnesses, as the engine lists them.
+
+    An engine that was killed while it removed a container may list it as dead for ever after, and answer "no such
+    container" to every question about it (seen with Docker 20.10): that is none.
+    """
     import docker
 
     client = docker.DockerClient(base_url=host) if host else docker.from_env()
     with contextlib.closing(client):
-        found = [client.api.containers(all=not running, filters={"label": f"qceval={pid}"}) for pid in pids]
-    return [container for listed in found for container in listed]
+        listed = [client.api.containers(all=not running, filters={"label": f"qceval={pid}"}) for pid in pids]
+        found = []
+        for container in (container for of_one in listed for container in of_one):
+            with contextlib.suppress(docker.errors.NotFound):
+                if container["State"] == "dead":
+                    client.api.inspect_container(container["Id"])
+                found.append(container)
+    return found
 
 
 def kill_containers(pid: int, signal: str = "SIGKILL") -> int:
