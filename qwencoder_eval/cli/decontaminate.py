@@ -84,10 +84,10 @@ def decontaminate_command(
     if engine == "ray" and workers:
         raise click.UsageError("--workers is of --engine local; Ray takes the cores that its cluster has")
     from ..decontamination import local
-    from ..decontamination.corpus import Corpus
+    from ..decontamination.corpus import Corpus, seems_parquet
 
+    local.prepare(seems_parquet(corpora, cast(Any, read_as)))  # which goes on beside what follows
     corpus = Corpus.of(corpora, cast(Any, read_as), str(out))
-    local.prepare(corpus.parquet)  # which goes on beside what follows
     with _installed():
         from ..decontamination import run
     from ..registry import discover

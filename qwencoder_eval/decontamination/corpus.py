@@ -88,10 +88,6 @@ class Corpus:
         absolute = [path if is_remote(path) else os.path.abspath(path) for path in paths]
         return cls(tuple(paths), format, tuple(shards(absolute, format, os.path.abspath(without) if without else "")))
 
-    @property
-    def parquet(self) -> bool:
-        return any(shard.format == "parquet" for shard in self.shards)
-
 
 def is_remote(path: str) -> bool:
     return "://" in path or "::" in path
@@ -194,6 +190,23 @@ def _listed(path: str, without: str) -> tuple[bool, list[tuple[str, int]]]:
         below = [entry.path for entry in known if entry.is_dir(follow_symlinks=False)]
         folders += reversed([each for each in below if each != without])
     return False, found
+
+
+def seems_parquet(paths: Sequence[str], format: Format = "auto") -> bool:
+    """By the first file of each path, at a glance: what is prepared by it serves a corpus of anything else, too."""
+    return format == "parquet" or (
+        format == "auto" and any(format_of(_first_file(path), True) == "parquet" for path in paths)
+    )
+
+
+def _first_file(path: str) -> str:
+    """The first that comes up in a folder or below, or the path itself."""
+    if is_remote(path):
+        return path
+    for folder, _, names in os.walk(path):
+        if names:
+            return os.path.join(folder, names[0])
+    return path
 
 
 def _sharded(

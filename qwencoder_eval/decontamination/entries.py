@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
-
-from .problems import text_of
 
 CAP = 64 << 20  # bytes of a row; what is over it is looked at as it is stored
 PART = 1 << 20  # bytes that are looked at together: of a longer row part by part, and of short ones many
@@ -101,3 +100,24 @@ def text_row(place: str, values: Sequence[Any], raw: Any, fault: str = "") -> Ro
     if not text and not any(isinstance(value, str) for value in values):
         return Unread(place, raw, NO_TEXT)
     return Row(place, text.encode("utf-8", "surrogatepass"), raw, fault)
+
+
+def text_of(value: Any) -> str:
+    """Everything in a value that is text: a text as it is, of lists and objects their parts, one below the other."""
+    texts, left = [], [value]
+    while left:  # and no recursion: rows may be nested as deep as they like
+        each = left.pop()
+        if isinstance(each, dict):
+            left += reversed(each.values())
+        elif isinstance(each, list | tuple):
+            left += reversed(each)
+        elif isinstance(each, bytes):
+            texts.append(each.decode(errors="replace"))
+        elif each is not None:
+            texts.append(each if isinstance(each, str) else _written(each))
+    return "\n".join(text for text in texts if text)
+
+
+def _written(value: Any) -> str:
+    """A number, or what Parquet has beside them."""
+    return json.dumps(value) if isinstance(value, bool | int | float) else str(value)

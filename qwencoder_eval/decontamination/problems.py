@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..benchmark import Benchmark
 from ..datasets.rows import load
 from ..errors import DatasetError, UsageError
+from .entries import text_of
 from .index import Item
 
 
@@ -62,24 +62,3 @@ def wanted(benchmark: Benchmark, offline: bool) -> Wanted:
             fields |= dict.fromkeys(text for name in found.fields if (text := text_of(row.get(name))).strip())
     found.items = [Item(found.benchmark, id, tuple(fields)) for id, fields in texts.items()]
     return found
-
-
-def text_of(value: Any) -> str:
-    """Everything in a value that is text: a text as it is, of lists and objects their parts, one below the other."""
-    texts, left = [], [value]
-    while left:  # and no recursion: rows may be nested as deep as they like
-        each = left.pop()
-        if isinstance(each, dict):
-            left += reversed(each.values())
-        elif isinstance(each, list | tuple):
-            left += reversed(each)
-        elif isinstance(each, bytes):
-            texts.append(each.decode(errors="replace"))
-        elif each is not None:
-            texts.append(each if isinstance(each, str) else _written(each))
-    return "\n".join(text for text in texts if text)
-
-
-def _written(value: Any) -> str:
-    """A number, or what Parquet has beside them."""
-    return json.dumps(value) if isinstance(value, bool | int | float) else str(value)

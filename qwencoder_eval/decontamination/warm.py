@@ -5,14 +5,10 @@ The memory of it is shared then.
 
 import gc
 import sys
-from contextlib import suppress
 from typing import Any, cast
 
 gc.disable()  # looking through what is imported takes a third of the time
 sys.modules["scipy"] = cast(Any, None)  # Numba would load all of its algebra, which no kernel needs
-with suppress(ImportError):
-    import numba.np.linalg  # noqa: F401
-del sys.modules["scipy"]
 
 from . import shard  # noqa: E402
 from .index import Item, build  # noqa: E402
@@ -22,6 +18,7 @@ from .scan import Scanner  # noqa: E402
 _item = Item("warm", "0", ("a b c d e f g h i j k",))
 _index = build([_item], [(RULES["qwen"], RULES["qwen"].n)])
 Scanner(_index).scan_texts([_item.text.encode()])
+del sys.modules["scipy"]
 gc.freeze()  # what is here stays, and workers need no copies of it to know that
 gc.enable()
 

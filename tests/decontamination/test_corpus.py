@@ -6,6 +6,7 @@ import bz2
 import functools
 import gzip
 import http.server
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwencoder_eval.decontamination import corpus
-from qwencoder_eval.decontamination.corpus import Corpus, Shard, format_of, open_plain, relative, shards
+from qwencoder_eval.decontamination.corpus import Corpus, Shard, format_of, open_plain, relative, seems_parquet, shards
 from qwencoder_eval.decontamination.reading import broken
 from qwencoder_eval.errors import InputError
 
@@ -168,10 +169,41 @@ def test_a_corpus_knows_how_it_was_asked_for(tmp_path: Path, monkeypatch: pytest
     put(tmp_path, "in/a.jsonl", "in/out/b.parquet")
     monkeypatch.chdir(tmp_path)
     found = Corpus.of(("in",), "auto", "in/out")
-    assert (found.paths, found.format, [shard.paths[0] for shard in found.shards], found.parquet) == (
-        ("in",), "auto", [f"{tmp_path}/in/a.jsonl"], False,
+    assert (found.paths, found.format, [shard.paths[0] for shard in found.shards]) == (
+        ("in",), "auto", [f"{tmp_path}/in/a.jsonl"],
     )  # fmt: skip
-    assert Corpus.of(("in",)).parquet
+
+
+@pytest.mark.parametrize(
+    ("names", "paths", "format", "seems"),
+    [
+        (["in/a.parquet", "in/b.parquet"], ["in"], "auto", True),
+        (["in/deep/er/a.parquet"], ["in"], "auto", True),
+        (["in/a.parquet"], ["in"], "jsonl", False),
+        (["in/a.parquet"], ["in/a.parquet"], "auto", True),
+        (["in/a.py", "b.parquet"], ["in", "b.parquet"], "auto", True),
+        (["in/a.jsonl", "in/b.jsonl"], ["in"], "auto", False),
+        (["in/a"], ["in"], "parquet", True),
+        ([], ["in", "s3://bucket/folder"], "auto", False),
+        ([], ["s3://bucket/a.parquet"], "auto", True),
+    ],
+)
+def test_what_seems_to_be_parquet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], paths: list[str], format: Any, seems: bool
+) -> None:
+    """Without a word to a server, and whether or not it is there."""
+    put(tmp_path, *names)
+    monkeypatch.chdir(tmp_path)
+    assert seems_parquet(paths, format) is seems
+
+
+def test_a_glance_does_not_look_at_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, *(f"{folder}/a.py" for folder in range(50)))
+    looked: list[Any] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: (looked.append(path), scandir(path))[1])
+    assert not seems_parquet([str(tmp_path)])
+    assert len(looked) == 2
 
 
 def test_the_state_of_a_shard_is_another_when_a_file_changes(tmp_path: Path) -> None:

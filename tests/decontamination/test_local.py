@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -143,3 +145,19 @@ def test_a_function_in_a_process_of_its_own() -> None:
 def test_a_process_that_dies_is_said_as_it_was(function: Any, given: tuple[Any, ...], said: str) -> None:
     with pytest.raises(InfrastructureError, match=said):
         local.apart(function, *given)
+
+
+def test_what_workers_are_forked_from_has_what_they_need_and_little_else() -> None:
+    """Every command waits for it: no algebra of SciPy's, no benchmarks. SciPy is there again after."""
+    program = """
+import sys
+import qwencoder_eval.decontamination.warm
+known = set(sys.modules)
+import scipy
+print(*sorted(known))
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    known = ran.stdout.split()
+    assert {"numba", "numpy", "qwencoder_eval.decontamination.shard"} <= set(known)
+    assert not [name for name in known if name.split(".")[0] in ("scipy", "pydantic", "pandas", "click")]
+    assert "qwencoder_eval.benchmark" not in known
