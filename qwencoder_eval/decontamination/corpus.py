@@ -6,11 +6,14 @@ folder, and nothing of it depends on other shards.
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import hashlib
 import io
+import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -21,6 +24,7 @@ from urllib.parse import quote
 from ..errors import InfrastructureError, InputError, QcevalError
 
 Format = Literal["auto", "jsonl", "parquet", "lines", "text"]
+Kind = Literal["jsonl", "parquet", "lines", "text", "files"]
 FORMATS: tuple[Format, ...] = ("auto", "jsonl", "parquet", "lines", "text")
 ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 COMPRESSED = (".gz", ".zst", ".bz2")
@@ -34,13 +38,22 @@ class Shard:
     """``format``: ``files`` is a number of source files, each a document; ``text`` one file that is one.
 
     ``root``: what the names of source files are relative to. ``size``: bytes as they are stored, 0 where unknown.
+    ``packed``: its paths; a search knows those of a whole corpus, which may be millions.
     """
 
     name: str
-    format: Literal["jsonl", "parquet", "lines", "text", "files"]
-    paths: tuple[str, ...]
+    format: Kind
+    packed: str
     size: int
     root: str = ""
+
+    @classmethod
+    def of(cls, name: str, format: Kind, paths: Sequence[str], size: int, root: str = "") -> Shard:
+        return cls(name, format, base64.b85encode(zlib.compress(json.dumps(paths).encode())).decode(), size, root)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(json.loads(zlib.decompress(base64.b85decode(self.packed))))
 
     def state(self) -> list[Any]:
         """Size and time of change of each file, as far as that can be known: a shard is searched again when it differs.
@@ -116,14 +129,15 @@ def shards(paths: Sequence[str], format: Format = "auto", without: str = "") -> 
     for path in paths:
         whole, files = _listed(path, without)
         name, number = PurePosixPath(path.rstrip("/").rpartition("://")[2] or "corpus").name or "corpus", 2
-        if not files:
-            raise InputError(f"--corpus {path}: no files in it (links and --out do not count); give one that has some")
         prefix = name
         while prefix in prefixes:
             prefix, number = f"{name}-{number}", number + 1
         if not whole:
             prefixes.add(prefix)
+        before = len(found)
         found += _sharded(files, path, [prefix] if len(paths) > 1 and not whole else [], format, whole)
+        if len(found) == before:
+            raise InputError(f"--corpus {path}: no files in it (links and --out do not count); give one that has some")
     return list(_apart(found))
 
 
@@ -155,7 +169,7 @@ def _apart(found: Iterable[Shard]) -> Iterator[Shard]:
 OUTPUTS = ("", ".json", ".jsonl")  # what stands behind a shard's name in the output folder, see ``outputs``
 
 
-def _listed(path: str, without: str) -> tuple[bool, list[tuple[str, int]]]:
+def _listed(path: str, without: str) -> tuple[bool, Iterable[tuple[str, int]]]:
     """Whether the path is a file itself; and all files below it with their sizes, in order. Links are left out."""
     if is_remote(path):
         system, place = opened_system(path)
@@ -172,24 +186,30 @@ def _listed(path: str, without: str) -> tuple[bool, list[tuple[str, int]]]:
     if not os.path.isdir(path):
         raise InputError(f"--corpus {path}: not found; give files or folders")
 
-    found: list[tuple[str, int]] = []
+    return False, _below_folder(path, without)
+
+
+def _below_folder(path: str, without: str) -> Iterator[tuple[str, int]]:
+    """Folder by folder: the names of all of them are never in memory at once."""
     folders = [path] if path != without else []
     while folders:
         folder = folders.pop()
+        files: list[tuple[str, int]] = []
+        below: list[str] = []
         try:
             with os.scandir(folder) as entries:
-                known = sorted(entries, key=lambda entry: entry.name)
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        with suppress(FileNotFoundError):  # it vanished since
+                            files.append((entry.path, entry.stat(follow_symlinks=False).st_size))
         except OSError as error:
             raise InputError(
                 f"--corpus {path}: {folder} cannot be read ({error.strerror}); allow it or move it"
             ) from None
-        for entry in known:
-            with suppress(FileNotFoundError):  # it vanished since
-                if entry.is_file(follow_symlinks=False):
-                    found.append((entry.path, entry.stat(follow_symlinks=False).st_size))
-        below = [entry.path for entry in known if entry.is_dir(follow_symlinks=False)]
-        folders += reversed([each for each in below if each != without])
-    return False, found
+        yield from sorted(files)
+        folders += sorted((each for each in below if each != without), reverse=True)
 
 
 def seems_parquet(paths: Sequence[str], format: Format = "auto") -> bool:
@@ -210,7 +230,7 @@ def _first_file(path: str) -> str:
 
 
 def _sharded(
-    files: list[tuple[str, int]], root: str, prefix: list[str], format: Format, whole: bool
+    files: Iterable[tuple[str, int]], root: str, prefix: list[str], format: Format, whole: bool
 ) -> Iterator[Shard]:
     """Files of rows are a shard each; of source files many are one."""
     sources: list[str] = []
@@ -219,9 +239,8 @@ def _sharded(
     def together() -> Shard:
         nonlocal number, together_bytes
         number += 1
-        shard = Shard(
-            "/".join([*map(_quoted, prefix), f"files-{number:05}"]), "files", tuple(sources), together_bytes, root
-        )
+        name = "/".join([*map(_quoted, prefix), f"files-{number:05}"])
+        shard = Shard.of(name, "files", sources, together_bytes, root)
         sources.clear()
         together_bytes = 0
         return shard
@@ -236,7 +255,7 @@ def _sharded(
             continue
         below = os.path.basename(path) if whole else _below(path, root)
         name = "/".join(map(_quoted, [*prefix, *below.split("/")]))
-        yield Shard(name, cast(Any, chosen), (path,), size, root)
+        yield Shard.of(name, cast(Any, chosen), [path], size, root)
     if sources:
         yield together()
 

@@ -123,8 +123,7 @@ class _Task:
         self.job = job
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        given = json.loads(row["shard"])
-        shard = Shard(**{**given, "paths": tuple(given["paths"])})
+        shard = Shard(**json.loads(row["shard"]))
         try:
             said = "done", self._scan(shard)
         except Exception as error:  # to be raised over there as what it is, and not as one of Ray's

@@ -6,9 +6,12 @@ import bz2
 import functools
 import gzip
 import http.server
+import json
 import os
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -204,6 +207,30 @@ def test_a_glance_does_not_look_at_everything(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "scandir", lambda path: (looked.append(path), scandir(path))[1])
     assert not seems_parquet([str(tmp_path)])
     assert len(looked) == 2
+
+
+@given(st.lists(st.text(st.characters()), max_size=20))
+def test_a_shard_knows_its_paths(paths: list[str]) -> None:
+    """Also names that are no text, as file systems have them."""
+    paths = [*paths, os.fsdecode(b"/a/\xff\xfe.py")]
+    shard = Shard.of("a", "files", paths, 1, "/a")
+    assert shard.paths == tuple(paths)
+    assert Shard(**json.loads(json.dumps(asdict(shard)))) == shard
+
+
+def test_a_corpus_of_many_files_takes_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search knows all of them from its beginning to its end."""
+    listed = [(f"{tmp_path}/some-repository/folder-{at // 100}/module_{at}.py", 9000) for at in range(200_000)]
+    monkeypatch.setattr(corpus, "_listed", lambda path, without: (False, iter(listed)))
+    tracemalloc.start()
+    try:
+        found = shards([str(tmp_path)])
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(len(shard.paths) for shard in found) == len(listed)
+    assert held < 20 * len(listed)
+    assert most < 40 * len(listed)
 
 
 def test_the_state_of_a_shard_is_another_when_a_file_changes(tmp_path: Path) -> None:

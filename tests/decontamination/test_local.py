@@ -82,7 +82,7 @@ def stuck(job: Job, tmp_path: Path) -> Iterator[Shard]:
     """A shard that whoever reads it waits for: a pipe that nobody writes to."""
     path = tmp_path / "in" / "stuck.jsonl"
     os.mkfifo(path)
-    yield Shard("stuck.jsonl", "jsonl", (str(path),), 0)
+    yield Shard.of("stuck.jsonl", "jsonl", (str(path),), 0)
     os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))  # and whoever still waits goes on
 
 

@@ -341,7 +341,7 @@ def test_without_ray_it_says_what_to_install(made: Made) -> None:
 def asked(tmp_path: Path, name: str = "rows.jsonl") -> tuple[Job, dict[str, str]]:
     (tmp_path / "out" / "ray" / "tries").mkdir(parents=True)
     job = Job(str(tmp_path / "out" / "ray" / "index"), str(tmp_path / "out"))
-    return job, {"shard": json.dumps(asdict(Shard(name, "jsonl", (str(tmp_path / name),), 10)))}
+    return job, {"shard": json.dumps(asdict(Shard.of(name, "jsonl", (str(tmp_path / name),), 10)))}
 
 
 def test_a_shard_that_takes_its_process_down_each_time_is_a_fault(tmp_path: Path, monkeypatch: Any) -> None:

@@ -42,7 +42,7 @@ def flat(shard: Shard) -> list[Entry]:
 
 def written(folder: Path, data: bytes, name: str = "a.jsonl", format: Any = "jsonl") -> Shard:
     (folder / name).write_bytes(data)
-    return Shard(name, format, (str(folder / name),), len(data))
+    return Shard.of(name, format, (str(folder / name),), len(data))
 
 
 @pytest.mark.parametrize("format", ["jsonl", "lines"])
@@ -106,7 +106,7 @@ def test_source_files_each_for_itself(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "e.txt").write_bytes(b"")
     names = ("a.py", "gone.py", "b.bin", "c.py", "d.py", "e.txt")
     told: list[int] = []
-    shard = Shard("files-00001", "files", tuple(str(tmp_path / name) for name in names), 0, str(tmp_path))
+    shard = Shard.of("files-00001", "files", tuple(str(tmp_path / name) for name in names), 0, str(tmp_path))
     found = []
     for batch in batches(shard, (), told.append, False):
         found += [(entry.place, text_of(entry) if not isinstance(entry, Unread) else entry.why) for entry in batch]
