@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ Kind = Literal["jsonl", "parquet", "lines", "text", "files"]
 FORMATS: tuple[Format, ...] = ("auto", "jsonl", "parquet", "lines", "text")
 ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 COMPRESSED = (".gz", ".zst", ".bz2")
+NO_SOURCE = (*ENDINGS, ".json", *COMPRESSED)
 FILES, FILES_BYTES = 1024, 32 << 20  # source files that are a shard together
 LONGEST = 200  # characters of a name: file systems take 255 bytes, and endings come behind it
 CHANGED = ("ETag", "etag", "mtime", "LastModified", "last_modified", "Last-Modified", "updated", "created")  # of fsspec
@@ -49,11 +51,11 @@ class Shard:
 
     @classmethod
     def of(cls, name: str, format: Kind, paths: Sequence[str], size: int, root: str = "") -> Shard:
-        return cls(name, format, base64.b85encode(zlib.compress(json.dumps(paths).encode())).decode(), size, root)
+        return cls(name, format, base64.b64encode(zlib.compress(json.dumps(paths).encode(), 1)).decode(), size, root)
 
     @property
     def paths(self) -> tuple[str, ...]:
-        return tuple(json.loads(zlib.decompress(base64.b85decode(self.packed))))
+        return tuple(json.loads(zlib.decompress(base64.b64decode(self.packed))))
 
     def state(self) -> list[Any]:
         """Size and time of change of each file, as far as that can be known: a shard is searched again when it differs.
@@ -271,6 +273,9 @@ def _quoted(part: str) -> str:
 
 def format_of(path: str, named: bool) -> str:
     """By its ending; ``named``: by the user, and not found in a folder, where a .json is a source file like others."""
+    plain = path[-16:].lower()  # most are source files, and there are many
+    if not plain.endswith(NO_SOURCE):
+        return "text"
     plain = path.lower()
     for packed in COMPRESSED:
         plain = plain.removesuffix(packed)
@@ -287,10 +292,15 @@ def _below(path: str, root: str) -> str:
     return path.removeprefix(root).lstrip("/")
 
 
+ODD = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")  # a part that is no name
+
+
 def relative(shard: Shard, path: str) -> str:
     """The name of one of a shard's source files; of a remote one, too, it stays below where it is put."""
-    parts = _below(path, shard.root).split("/")
-    return "/".join(part if part not in ("", ".", "..") else _quoted(part) for part in parts)
+    below = _below(path, shard.root)
+    if ODD.search(below) is None:
+        return below
+    return "/".join(part if part not in ("", ".", "..") else _quoted(part) for part in below.split("/"))
 
 
 class Counted(io.RawIOBase):

@@ -108,6 +108,8 @@ def known_index(folder: str) -> Index:
 def _batch(batch: list[Entry], scanner: Scanner, tally: Tally, outputs: Outputs) -> None:
     rows = [entry for entry in batch if isinstance(entry, Row)]
     found = scanner.scan_texts([row.text for row in rows])
+    tally.counts["documents"] += len(rows)
+    tally.counts["bytes"] += sum(len(row.text) for row in rows)
     number = 0
     for entry in batch:
         if isinstance(entry, Unread):
@@ -116,8 +118,6 @@ def _batch(batch: list[Entry], scanner: Scanner, tally: Tally, outputs: Outputs)
         assert isinstance(entry, Row)
         hits = found.get(number)
         number += 1
-        tally.counts["documents"] += 1
-        tally.counts["bytes"] += len(entry.text)
         if entry.fault:
             tally.fault(entry.place, entry.fault)
         with _writing():

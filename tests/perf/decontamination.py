@@ -8,7 +8,8 @@ the roots hold, the Python environments of this machine by default. Three tables
 kernel      one core, UTF-8 in memory, whole corpus: rule `qwen` beside the plain way of QwenLM/Qwen3-Coder at 0ae30f5,
             finetuning/sft/utils/decont.py, slab by slab in turn, and whether both find the same documents; the other
             rules on a part of it
-end to end  the command for each format, one and two workers, beside its own reader that looks for nothing
+end to end  the command for each format: one worker, one worker with all of the command held to one core, and two on two
+            cores, beside its own reader that looks for nothing
 memory      the largest sum of the command's processes (PSS) while it ran
 """
 
@@ -210,13 +211,14 @@ def read_only(folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def command(folder: Path, workers: int, sampled: bool = False) -> tuple[float, float]:
+def command(folder: Path, workers: int, sampled: bool = False, cores: int = 2) -> tuple[float, float]:
     """Seconds, and where it is ``sampled``, which takes its time, the most memory of all its processes (MiB)."""
     shutil.rmtree(WORK / "out", ignore_errors=True)
     argv = [
         sys.executable, "-m", "qwencoder_eval", "decontaminate", "--bench", ",".join(BENCHMARKS), "--json", "--corpus",
         str(folder), "--out", str(WORK / "out"), "--workers", str(workers),
     ]  # fmt: skip
+    argv = ["taskset", "-c", ",".join(map(str, sorted(os.sched_getaffinity(0))[:cores])), *argv]
     environment = {**os.environ, "QCEVAL_CACHE": str(WORK / "cache")}
     began, most = time.perf_counter(), 0.0
     with subprocess.Popen(
@@ -255,19 +257,19 @@ def end_to_end(texts: list[bytes], rounds: int, copies: int, formats: list[str])
             continue
         copied(folder, copies)
         _, most = command(folder, 2, sampled=True)  # the index is there then, and the files are in memory
-        seen: dict[str, list[float]] = {"reader": [], "1": [], "2": []}
+        seen: list[tuple[float, ...]] = []
         for _ in range(rounds):
-            seen["reader"].append(read_only(folder))
-            for workers in ("1", "2"):
-                seen[workers].append(command(folder, int(workers))[0])
-        reader, one, two = (sorted(seen[key])[rounds // 2] for key in ("reader", "1", "2"))
+            took = [command(folder, *given)[0] for given in ((1, False, 2), (1, False, 1), (2, False, 2))]
+            seen.append((read_only(folder), *took))
+        reader, worker, one, two = (sorted(column)[rounds // 2] for column in zip(*seen, strict=True))
         rows.append(
             {
-                "format": name, "MB of text": size, "reader alone MB/s": size / reader, "one worker MB/s": size / one,
-                "two workers MB/s": size / two, "two / one": one / two, "most MiB": most,
+                "format": name, "MB of text": size, "reader alone MB/s": size / reader,
+                "one worker MB/s": size / worker, "one core MB/s": size / one, "two cores MB/s": size / two,
+                "two cores / one worker": worker / two, "two cores / one core": one / two, "most MiB": most,
             }
         )  # fmt: skip
-        print(f"  {name}: {reader:.1f} s, {one:.1f} s, {two:.1f} s", file=sys.stderr, flush=True)
+        print(f"  {name}: {reader:.1f} s, {worker:.1f} s, {one:.1f} s, {two:.1f} s", file=sys.stderr, flush=True)
     return rows
 
 
