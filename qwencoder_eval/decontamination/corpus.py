@@ -273,10 +273,9 @@ def _quoted(part: str) -> str:
 
 def format_of(path: str, named: bool) -> str:
     """By its ending; ``named``: by the user, and not found in a folder, where a .json is a source file like others."""
-    plain = path[-16:].lower()  # most are source files, and there are many
-    if not plain.endswith(NO_SOURCE):
-        return "text"
     plain = path.lower()
+    if not plain.endswith(NO_SOURCE):  # most are source files, and there are many
+        return "text"
     for packed in COMPRESSED:
         plain = plain.removesuffix(packed)
     ending = os.path.splitext(plain)[1]
@@ -292,15 +291,12 @@ def _below(path: str, root: str) -> str:
     return path.removeprefix(root).lstrip("/")
 
 
-ODD = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")  # a part that is no name
+ODD = re.compile(r"(?<![^/])\.{0,2}(?![^/])")  # a part that is no name
 
 
 def relative(shard: Shard, path: str) -> str:
     """The name of one of a shard's source files; of a remote one, too, it stays below where it is put."""
-    below = _below(path, shard.root)
-    if ODD.search(below) is None:
-        return below
-    return "/".join(part if part not in ("", ".", "..") else _quoted(part) for part in below.split("/"))
+    return ODD.sub(lambda part: _quoted(part[0]), _below(path, shard.root))
 
 
 class Counted(io.RawIOBase):

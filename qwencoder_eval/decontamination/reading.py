@@ -5,6 +5,7 @@ Nothing is left out in silence: a row that has no text to look at comes out too,
 
 from __future__ import annotations
 
+import io
 import os
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -16,7 +17,7 @@ from .entries import BINARY, BLANK, Entry, Long, Row, Unread, row_of, slices
 from .json_rows import Decoder
 
 BATCH_ROWS = 4096  # and not more rows than that
-SHORT = 64 << 10  # bytes that a file has less than, of those that are read at once
+SHORT = 64 << 10  # bytes: source files that have less are read at once
 TOLD = 1 << 20  # stored bytes between two words about progress
 Tick = Callable[[int], None]  # told how many stored bytes were read since the last call
 
@@ -124,15 +125,11 @@ def _rest(line: bytearray, file: BinaryIO) -> Generator[bytes, None, None]:
 def _document(place: str, file: BinaryIO, path: str, source: bool = False) -> Entry:
     """A file that is one text; ``source``: or something else, which has a zero byte at its beginning."""
     data = file.read(entries.PART + 1)
-    if source and _is_binary(data):
+    if source and b"\0" in data[:8192]:
         return Unread(place, path, BINARY)
     if len(data) > entries.PART:
         return Long(place, _remaining(data, file), path)
     return row_of(place, data, path)
-
-
-def _is_binary(data: bytes) -> bool:
-    return data.find(b"\0", 0, 8192) >= 0
 
 
 def _remaining(data: bytes, file: BinaryIO) -> Generator[bytes, None, None]:
@@ -141,16 +138,16 @@ def _remaining(data: bytes, file: BinaryIO) -> Generator[bytes, None, None]:
         yield data
 
 
-def _beginning(path: str) -> bytes:
-    """Up to ``SHORT`` bytes of a file on this machine. Most are shorter, and there what is around them counts."""
+def _opened(path: str) -> BinaryIO:
+    """A file on this machine. Most are short, and there what is around them counts: they are read at once."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = os.read(descriptor, SHORT)
         while len(data) < SHORT and (more := os.read(descriptor, SHORT - len(data))):
             data += more
-        return data
     finally:
         os.close(descriptor)
+    return io.BytesIO(data) if len(data) < SHORT else open(path, "rb")
 
 
 def _files(shard: Shard, tick: Tick) -> Iterator[Entry]:
@@ -158,15 +155,13 @@ def _files(shard: Shard, tick: Tick) -> Iterator[Entry]:
     for path in shard.paths:
         place = relative(shard, path)
         try:
-            data = b"" if is_packed(path) or is_remote(path) else _beginning(path)
-            if 0 < len(data) < SHORT:  # it is whole
-                yield Unread(place, path, BINARY) if _is_binary(data) else row_of(place, data, path)
-                read += len(data)
-            else:
+            if is_remote(path) or is_packed(path):
                 file, counted = open_plain(path)
-                with file:
-                    yield _document(place, file, path, source=True)
-                    read += counted.bytes
+            else:
+                file, counted = _opened(path), None
+            with file:
+                yield _document(place, file, path, source=True)
+                read += counted.bytes if counted else file.tell()
         except Exception as error:
             if (why := broken(error)) is None:
                 raise

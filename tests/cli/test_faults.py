@@ -257,7 +257,7 @@ def test_an_engine_that_is_killed(
         poll(lambda: not containers(pids, running=True, host=engine.host), "the end of its containers")
     assert 30 <= verdicts(tmp_path / "results") < 96
     assert_same(document(*command), undisturbed)
-    # An engine killed while it removed a container keeps it, dead, until the next harness removes it.
+    # A container that was not yet started, or was being removed, when its engine was killed goes with the next harness.
     poll(lambda: not containers(pids, host=engine.host), "the end of all containers")
     left = engine.members()
     assert left

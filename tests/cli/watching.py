@@ -138,13 +138,13 @@ def containers(pids: Iterable[int], running: bool = False, host: str | None = No
 
     client = docker.DockerClient(base_url=host) if host else docker.from_env()
     with contextlib.closing(client):
-        listed = [client.api.containers(all=not running, filters={"label": f"qceval={pid}"}) for pid in pids]
         found = []
-        for container in (container for of_one in listed for container in of_one):
-            with contextlib.suppress(docker.errors.NotFound):
-                if container["State"] == "dead":
-                    client.api.inspect_container(container["Id"])
-                found.append(container)
+        for pid in pids:
+            for container in client.api.containers(all=not running, filters={"label": f"qceval={pid}"}):
+                with contextlib.suppress(docker.errors.NotFound):
+                    if container["State"] == "dead":
+                        client.api.inspect_container(container["Id"])
+                    found.append(container)
     return found
 
 

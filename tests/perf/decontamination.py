@@ -212,7 +212,9 @@ def read_only(folder: Path) -> float:
 
 
 def command(folder: Path, workers: int, sampled: bool = False, cores: int = 2) -> tuple[float, float]:
-    """Seconds, and where it is ``sampled``, which takes its time, the most memory of all its processes (MiB)."""
+    """Seconds on so many cores; and where it is ``sampled``, which takes its time, the most memory of all its processes
+    (MiB).
+    """
     shutil.rmtree(WORK / "out", ignore_errors=True)
     argv = [
         sys.executable, "-m", "qwencoder_eval", "decontaminate", "--bench", ",".join(BENCHMARKS), "--json", "--corpus",
@@ -259,7 +261,7 @@ def end_to_end(texts: list[bytes], rounds: int, copies: int, formats: list[str])
         _, most = command(folder, 2, sampled=True)  # the index is there then, and the files are in memory
         seen: list[tuple[float, ...]] = []
         for _ in range(rounds):
-            took = [command(folder, *given)[0] for given in ((1, False, 2), (1, False, 1), (2, False, 2))]
+            took = [command(folder, workers, cores=cores)[0] for workers, cores in ((1, 2), (1, 1), (2, 2))]
             seen.append((read_only(folder), *took))
         reader, worker, one, two = (sorted(column)[rounds // 2] for column in zip(*seen, strict=True))
         rows.append(
